@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Mooring
+
+/// A text that a kernel shows about one process, in the kernel's own format.
+package enum ProcessView: String, Hashable, Sendable, CaseIterable {
+    case maps
+    case smaps
+    case smapsRollup = "smaps_rollup"
+    case status
+    case statm
+}
+
+/// A text that a kernel shows about the machine, in the kernel's own format.
+package enum MachineView: String, Hashable, Sendable, CaseIterable {
+    case meminfo
+    case vmstat
+    case zoneinfo
+    case buddyinfo
+    case pagetypeinfo
+    /// debugfs `extfrag/unusable_index`.
+    case unusableIndex = "unusable_index"
+    /// debugfs `extfrag/extfrag_index`.
+    case fragmentationIndex = "extfrag_index"
+}
+
+/// What a process holds at one moment, in bytes; the figures of `/proc/PID/status`.
+package struct ProcessSample: Hashable, Sendable {
+    /// VmSize.
+    package var virtual: UInt64 = 0
+    /// RssAnon, RssFile and RssShmem; VmRSS is their sum.
+    package var anonymous: UInt64 = 0
+    package var file: UInt64 = 0
+    package var sharedMemory: UInt64 = 0
+    /// VmHWM: the most that VmRSS ever was.
+    package var peakResident: UInt64 = 0
+    /// VmLck.
+    package var locked: UInt64 = 0
+    /// VmPTE.
+    package var pageTables: UInt64 = 0
+
+    /// VmRSS.
+    package var resident: UInt64 { anonymous + file + sharedMemory }
+
+    package init() {}
+}
+
+/// Something that carries out operations: the engine, or the host's kernel.
+///
+/// A system is driven by one thread. Addresses in the operations it is given are absolute:
+/// ``Runner`` resolves regions first.
+package protocol MemorySystem: AnyObject {
+    /// What reports call it: `mooring`, or `Linux 6.18.44`.
+    var name: String { get }
+
+    /// Carries out one operation.
+    ///
+    /// - Returns: What a program would see. A failed call or a signal is an outcome, not an error.
+    /// - Throws: ``SystemFailure`` where the system itself cannot go on: an unknown process or
+    ///   file, a helper that died, a host that forbids what is asked.
+    func perform(_ operation: Operation) throws -> Outcome
+
+    /// A process's view as text.
+    func text(_ view: ProcessView, of process: ProcessID) throws -> String
+
+    /// The 64-bit entries of pagemap for the pages of a span of addresses.
+    func pagemap(of process: ProcessID, address: UInt64, pages: Int) throws -> [UInt64]
+
+    /// The figures of a process that a run follows over time; cheap enough to ask often.
+    func sample(of process: ProcessID) throws -> ProcessSample
+
+    /// A machine-wide view as text.
+    func text(_ view: MachineView) throws -> String
+}
+
+/// Why a system could not carry out an operation at all.
+package struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What went wrong and what to do about it, in one sentence or two.
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
