@@ -23,7 +23,9 @@ package struct FileID: RawRepresentable, Hashable, Sendable, Comparable {
     package static func < (one: Self, other: Self) -> Bool { one.rawValue < other.rawValue }
 }
 
-/// A named piece of address space in a scenario. Forked children inherit their parent's.
+/// A named piece of address space in a scenario.
+///
+/// Forked children inherit their parent's.
 package struct RegionID: RawRepresentable, Hashable, Sendable, Comparable {
     package let rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }

@@ -4,6 +4,9 @@
 // and raw values rather than enums because a caller may pass bits that nobody knows, and what the
 // kernel answers then is part of its behaviour.
 
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// Each constant is the man page's of that name; repeating the page here would be a second copy.
+
 /// What may be done with a mapping: `PROT_*` of mmap(2).
 public struct Protection: OptionSet, Hashable, Sendable {
     public let rawValue: UInt32
