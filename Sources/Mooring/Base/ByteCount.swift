@@ -25,6 +25,7 @@ public struct ByteCount: Hashable, Comparable, Sendable {
     /// How many 4 KiB pages hold this many bytes.
     public var pagesRoundedUp: UInt64 { bytes / pageSize + (bytes % pageSize == 0 ? 0 : 1) }
 
+    /// Whether one is the smaller number of bytes.
     public static func < (one: ByteCount, other: ByteCount) -> Bool { one.bytes < other.bytes }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// swift-format-ignore-file: the cases are spelled as the man pages spell them, because tests,
-// traces and documentation quote those.
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation, AlwaysUseLowerCamelCase
+// The constants are spelled as the man pages spell them, because tests, traces and documentation
+// quote those; what each means is errno(3)'s to say.
 
 /// Why a system call failed, with Linux's numbers on every host.
 ///

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A VMA: a range of an address space with one set of rights, one owner and one policy.
+//
+// STATE   Flat records in a slab; an address space's tree and its neighbours point at them.
+// LOCKS   Everything but `anonGroup` changes under the address space's lock held exclusively.
+//         `anonGroup` is set once by a first fault, which holds that lock shared: under the
+//         upper tables' lock, see `AnonGroups.prepare`.
+
+/// What a VMA allows and how it behaves.
+package struct VMAFlags: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    @inline(__always)
+    private init(bit: UInt64) { rawValue = 1 << bit }
+
+    static let read = VMAFlags(bit: 0)
+    static let write = VMAFlags(bit: 1)
+    static let execute = VMAFlags(bit: 2)
+    static let shared = VMAFlags(bit: 3)
+    static let mayRead = VMAFlags(bit: 4)
+    static let mayWrite = VMAFlags(bit: 5)
+    static let mayExecute = VMAFlags(bit: 6)
+    /// The mapping may become shared writable (it was made MAP_SHARED on a writable descriptor).
+    static let mayShare = VMAFlags(bit: 7)
+    static let growsDown = VMAFlags(bit: 8)
+    static let pfnMapped = VMAFlags(bit: 9)
+    static let io = VMAFlags(bit: 10)
+    static let sequentialRead = VMAFlags(bit: 11)
+    static let randomRead = VMAFlags(bit: 12)
+    static let dontCopy = VMAFlags(bit: 13)
+    static let dontExpand = VMAFlags(bit: 14)
+    /// Counted against the machine's commitment (`ac`).
+    static let accounted = VMAFlags(bit: 15)
+    static let noReserve = VMAFlags(bit: 16)
+    static let hugeTLB = VMAFlags(bit: 17)
+    static let dontDump = VMAFlags(bit: 18)
+    static let mixedMap = VMAFlags(bit: 19)
+    static let hugePage = VMAFlags(bit: 20)
+    static let noHugePage = VMAFlags(bit: 21)
+    static let mergeable = VMAFlags(bit: 22)
+    static let wipeOnFork = VMAFlags(bit: 23)
+    static let locked = VMAFlags(bit: 24)
+    static let lockOnFault = VMAFlags(bit: 25)
+    static let droppable = VMAFlags(bit: 26)
+    static let sealed = VMAFlags(bit: 27)
+    static let softDirty = VMAFlags(bit: 28)
+
+    /// The three rights.
+    static let rights: VMAFlags = [.read, .write, .execute]
+    /// Both marks of a locked VMA.
+    static let lockMask: VMAFlags = [.locked, .lockOnFault]
+    /// Never marked locked nor counted, nor merged (mlock(2): "special" mappings).
+    static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
+}
+
+/// The flat state behind ``VMARef``.
+struct VMAState {
+    var start: UInt64
+    var end: UInt64
+    var flags: VMAFlags
+    /// Page offset of `start` in the file, or for anonymous memory of the address that it was
+    /// first mapped at.
+    var pageOffset: UInt64
+    var addressSpace: UnsafeMutableRawPointer?
+    var file: UnsafeMutableRawPointer?
+    var anonGroup: UnsafeMutableRawPointer?
+    /// The first of the links to the anonymous groups that its pages may belong to.
+    var groupLinks: UnsafeMutableRawPointer?
+    /// Neighbours in the address space, kept by the tree.
+    var previous: VMARef?
+    var next: VMARef?
+    /// Its place among the mappings of its file.
+    var fileNode: IntervalNode
+    /// What maps calls it when it has no file: 0 none, else a ``VMAName`` raw value.
+    var name: UInt8
+}
+
+/// A VMA.
+struct VMARef: Equatable {
+    let pointer: UnsafeMutablePointer<VMAState>
+
+    @inline(__always)
+    var start: UInt64 {
+        get { pointer.pointee.start }
+        nonmutating set { pointer.pointee.start = newValue }
+    }
+    @inline(__always)
+    var end: UInt64 {
+        get { pointer.pointee.end }
+        nonmutating set { pointer.pointee.end = newValue }
+    }
+    @inline(__always)
+    var flags: VMAFlags {
+        get { pointer.pointee.flags }
+        nonmutating set { pointer.pointee.flags = newValue }
+    }
+    @inline(__always)
+    var pageOffset: UInt64 {
+        get { pointer.pointee.pageOffset }
+        nonmutating set { pointer.pointee.pageOffset = newValue }
+    }
+    @inline(__always)
+    var previous: VMARef? {
+        get { pointer.pointee.previous }
+        nonmutating set { pointer.pointee.previous = newValue }
+    }
+    @inline(__always)
+    var next: VMARef? {
+        get { pointer.pointee.next }
+        nonmutating set { pointer.pointee.next = newValue }
+    }
+
+    /// Its length in bytes.
+    @inline(__always)
+    var length: UInt64 { end - start }
+
+    /// Its length in pages.
+    @inline(__always)
+    var pageCount: Int { Int((end - start) >> pageShift) }
+
+    /// The lowest address that nothing else may be placed at: a stack keeps a gap of
+    /// ``stackGuardGap`` below it.
+    @inline(__always)
+    var guardedStart: UInt64 {
+        flags.contains(.growsDown)
+            ? start - min(start, VMARef.stackGuardGap) : start
+    }
+
+    /// 256 pages, as the kernel's `stack_guard_gap` has it unless told otherwise.
+    static let stackGuardGap: UInt64 = 256 * pageSize
+
+    /// The page offset that belongs to an address in it.
+    @inline(__always)
+    func pageOffset(of address: UInt64) -> UInt64 {
+        pageOffset + (address - start) >> pageShift
+    }
+}

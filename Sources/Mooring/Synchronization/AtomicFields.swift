@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Atomic words inside flat records. A record's accessor hands one of these out, so that every
+// shared word is read and written through here and passes a scheduling point.
+
+import Synchronization
+
+/// A 32-bit word that several CPUs change at once.
+struct AtomicField32 {
+    let word: UnsafeMutablePointer<Atomic<UInt32>>
+
+    @inline(__always)
+    init(at address: UnsafeMutableRawPointer) {
+        word = address.assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
+
+    /// The value, ordered with nothing.
+    @inline(__always)
+    func load() -> UInt32 { word.pointee.load(ordering: .relaxed) }
+
+    /// The value and everything its writer did before.
+    @inline(__always)
+    func loadAcquiring() -> UInt32 { word.pointee.load(ordering: .acquiring) }
+
+    /// Sets the value, ordered with nothing: for a word that nobody else can reach.
+    @inline(__always)
+    func store(_ value: UInt32) { word.pointee.store(value, ordering: .relaxed) }
+
+    /// Sets bits; returns whether any of them was set before.
+    @inline(__always)
+    @discardableResult
+    func testAndSet(_ bits: UInt32) -> Bool {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.bitwiseOr(bits, ordering: .acquiringAndReleasing).oldValue & bits != 0
+    }
+
+    /// Clears bits; returns whether any of them was set before.
+    @inline(__always)
+    @discardableResult
+    func testAndClear(_ bits: UInt32) -> Bool {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.bitwiseAnd(~bits, ordering: .acquiringAndReleasing).oldValue & bits
+            != 0
+    }
+
+    /// Adds, wrapping; returns the new value.
+    @inline(__always)
+    @discardableResult
+    func add(_ amount: UInt32) -> UInt32 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.wrappingAdd(amount, ordering: .acquiringAndReleasing).newValue
+    }
+}
+
+/// A 64-bit word that several CPUs change at once.
+struct AtomicField64 {
+    let word: UnsafeMutablePointer<Atomic<UInt64>>
+
+    @inline(__always)
+    init(at address: UnsafeMutableRawPointer) {
+        word = address.assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// The value, ordered with nothing.
+    @inline(__always)
+    func load() -> UInt64 { word.pointee.load(ordering: .relaxed) }
+
+    /// The value and everything its writer did before.
+    @inline(__always)
+    func loadAcquiring() -> UInt64 { word.pointee.load(ordering: .acquiring) }
+
+    /// Sets the value, ordered with nothing: for a word that nobody else can reach.
+    @inline(__always)
+    func store(_ value: UInt64) { word.pointee.store(value, ordering: .relaxed) }
+
+    /// Publishes the value and everything done before.
+    @inline(__always)
+    func storeReleasing(_ value: UInt64) {
+        SchedulingPoint.reach(.atomic, word)
+        word.pointee.store(value, ordering: .releasing)
+    }
+
+    /// Replaces the value; returns the one before.
+    @inline(__always)
+    @discardableResult
+    func exchange(_ value: UInt64) -> UInt64 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.exchange(value, ordering: .acquiringAndReleasing)
+    }
+
+    /// Replaces `expected` by `desired`; returns whether it was there.
+    @inline(__always)
+    func replace(_ expected: UInt64, by desired: UInt64) -> Bool {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.compareExchange(
+            expected: expected, desired: desired, ordering: .acquiringAndReleasing
+        ).exchanged
+    }
+
+    /// Adds, wrapping; returns the new value.
+    @inline(__always)
+    @discardableResult
+    func add(_ amount: UInt64) -> UInt64 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.wrappingAdd(amount, ordering: .acquiringAndReleasing).newValue
+    }
+
+    /// Subtracts, wrapping; returns the new value.
+    @inline(__always)
+    @discardableResult
+    func subtract(_ amount: UInt64) -> UInt64 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.wrappingSubtract(amount, ordering: .acquiringAndReleasing).newValue
+    }
+
+    /// Sets bits; returns the value before.
+    @inline(__always)
+    @discardableResult
+    func setBits(_ bits: UInt64) -> UInt64 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.bitwiseOr(bits, ordering: .acquiringAndReleasing).oldValue
+    }
+}
+
+/// A counter that one CPU writes and any may read.
+struct CounterWord {
+    let word: UnsafeMutablePointer<Atomic<Int64>>
+
+    @inline(__always)
+    init(at address: UnsafeMutableRawPointer) {
+        word = address.assumingMemoryBound(to: Atomic<Int64>.self)
+    }
+
+    @inline(__always)
+    func load() -> Int64 { word.pointee.load(ordering: .relaxed) }
+
+    @inline(__always)
+    func store(_ value: Int64) { word.pointee.store(value, ordering: .relaxed) }
+
+    /// Adds without a locked operation: only its own CPU writes it.
+    @inline(__always)
+    func add(_ amount: Int) { store(load() &+ Int64(truncatingIfNeeded: amount)) }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A virtual CPU: whoever runs on it owns its per-CPU data, its counters and, in checked builds,
+// the record of the locks it holds. Mechanisms keep their own per-CPU data in arrays that
+// `index` selects.
+//
+// STATE   `occupied` is a lock: one host thread runs on a virtual CPU at a time.
+// LOCKS   cpu is the outermost rank.
+
+import Synchronization
+
+/// The flat state behind ``CPU``.
+struct CPUState: ~Copyable {
+    let index: Int
+    let occupied = Atomic<UInt32>(0)
+    /// Ranks of the locks held, outermost first; checked builds only.
+    var heldRanks: InlineArray<32, UInt8> = .init(repeating: 0)
+    var heldCount = 0
+    /// Events since the machine was made: one word per ``Event``.
+    let events: UnsafeMutablePointer<Int64>
+    /// Differences to the machine's gauges: ``Gauge`` words for each zone, zones in order.
+    let gauges: UnsafeMutablePointer<Int64>
+    /// Virtual nanoseconds that this CPU has spent.
+    var clock: UInt64 = 0
+}
+
+/// A virtual CPU, as every operation of the engine is given it.
+package struct CPU {
+    let state: UnsafeMutablePointer<CPUState>
+
+    /// Makes the CPU with this number for a machine of `zoneCount` zones.
+    init(index: Int, zoneCount: Int) {
+        let events = UnsafeMutablePointer<Int64>.allocate(capacity: Event.count)
+        events.initialize(repeating: 0, count: Event.count)
+        let gauges = UnsafeMutablePointer<Int64>.allocate(capacity: Gauge.count * zoneCount)
+        gauges.initialize(repeating: 0, count: Gauge.count * zoneCount)
+        state = .allocate(capacity: 1)
+        state.initialize(to: CPUState(index: index, events: events, gauges: gauges))
+    }
+
+    /// Gives the memory back; nobody may use any copy of this handle afterwards.
+    func deallocate() {
+        state.pointee.events.deallocate()
+        state.pointee.gauges.deallocate()
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    /// Its number, from 0.
+    @inline(__always)
+    package var index: Int { state.pointee.index }
+
+    /// Begins an operation on this CPU; waits while another host thread runs one.
+    @inline(__always)
+    func enter() {
+        SchedulingPoint.reach(.lock, state)
+        var turn = 0
+        while state.pointee.occupied.exchange(1, ordering: .acquiring) != 0 {
+            SchedulingPoint.wait(state, turn: turn)
+            turn += 1
+        }
+        noteAcquired(.cpu)
+    }
+
+    /// Ends the operation that ``enter()`` began.
+    @inline(__always)
+    func leave() {
+        noteReleased(.cpu)
+        state.pointee.occupied.store(0, ordering: .releasing)
+        SchedulingPoint.reach(.unlock, state)
+    }
+
+    /// Counts an event.
+    @inline(__always)
+    func count(_ event: Event, _ amount: Int = 1) {
+        let word = event.word(in: state.pointee.events)
+        word.store(word.load() &+ Int64(truncatingIfNeeded: amount))
+    }
+
+    /// Changes a gauge of a zone.
+    @inline(__always)
+    func add(_ amount: Int, to gauge: Gauge, zone: Int) {
+        let word = gauge.word(in: state.pointee.gauges, zone: zone)
+        word.store(word.load() &+ Int64(truncatingIfNeeded: amount))
+    }
+
+    // MARK: Lock order
+
+    /// Records a lock that was just taken; checked builds stop if its rank is out of order.
+    @inline(__always)
+    func noteAcquired(_ rank: LockRank, nests: Bool = false) {
+        #if DEBUG || Checks
+            if state.pointee.heldCount > 0 {
+                let innermost = state.pointee.heldRanks[state.pointee.heldCount - 1]
+                precondition(
+                    innermost < rank.rawValue || (nests && innermost == rank.rawValue),
+                    """
+                    lock of rank \(rank) taken while rank \
+                    \(String(describing: LockRank(rawValue: innermost))) is held
+                    """)
+            }
+            precondition(state.pointee.heldCount < 32, "more than 32 locks held at once")
+            state.pointee.heldRanks[state.pointee.heldCount] = rank.rawValue
+            state.pointee.heldCount += 1
+        #endif
+    }
+
+    /// Records that a lock was given back, not necessarily the last one taken.
+    @inline(__always)
+    func noteReleased(_ rank: LockRank) {
+        #if DEBUG || Checks
+            var position = state.pointee.heldCount - 1
+            while position >= 0, state.pointee.heldRanks[position] != rank.rawValue {
+                position -= 1
+            }
+            precondition(position >= 0, "lock of rank \(rank) released but not held")
+            while position + 1 < state.pointee.heldCount {
+                state.pointee.heldRanks[position] = state.pointee.heldRanks[position + 1]
+                position += 1
+            }
+            state.pointee.heldCount -= 1
+        #endif
+    }
+}
