@@ -71,10 +71,32 @@ struct VMAState {
     /// Neighbours in the address space, kept by the tree.
     var previous: VMARef?
     var next: VMARef?
-    /// Its place among the mappings of its file.
-    var fileNode: IntervalNode
-    /// What maps calls it when it has no file: 0 none, else a ``VMAName`` raw value.
-    var name: UInt8
+    /// Its place among the mappings of its file; valid while it has one.
+    var fileNode = IntervalNode(first: 0, last: 0, owner: nil)
+    /// Its number in the slab.
+    var number: UInt32
+    /// What maps calls it when it has no file.
+    var name: VMAName
+}
+
+/// What maps calls a VMA that has no file.
+enum VMAName: UInt8 {
+    case none
+    case stack
+    case vdso
+    case vvar
+    case vvarClock
+
+    /// The text in brackets, if any.
+    var text: String {
+        switch self {
+        case .none: ""
+        case .stack: "[stack]"
+        case .vdso: "[vdso]"
+        case .vvar: "[vvar]"
+        case .vvarClock: "[vvar_vclock]"
+        }
+    }
 }
 
 /// A VMA.

@@ -63,6 +63,8 @@ struct SpinLock {
 /// Shared costs one exchange; exclusive costs one load a CPU, which suits address spaces: faults
 /// are many and VMA changes few.
 struct SharedLock {
+    typealias Word = Atomic<UInt32>
+
     /// The exclusive holder's word.
     let writer: UnsafeMutablePointer<Atomic<UInt32>>
     /// The first CPU's word; the others follow at `stride` bytes.

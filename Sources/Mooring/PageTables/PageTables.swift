@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tree of page tables of an address space: finding, making and freeing its tables.
+//
+// STATE      Four levels of real x86-64 tables, each in a frame of the machine.
+// INVARIANT  A table below the root exists only while a VMA lies in what it covers. A PTE table's
+//            `liveEntries` is the number of its entries that are not empty.
+// LOCKS      Entries of a PTE table: that table's lock. Upper levels: `upperLock` of the address
+//            space to add a table; to free one, the address space's lock held exclusively after
+//            the VMAs are gone from every reverse map, so that no walker can be inside.
+
+/// Makes, finds and frees page tables.
+struct PageTables {
+    let frames: FrameTable
+    let memory: PhysicalMemory
+    let allocator: FrameAllocator
+
+    /// The highest address a user's page table reaches: 47 bits.
+    static let userTop: UInt64 = 1 << 47
+
+    /// A table with nothing in it, or `nil` when no frame is left.
+    func makeTable(on cpu: CPU) -> PFN? {
+        let pfn = allocator.allocate(order: 0, type: .unmovable, on: cpu)
+        guard pfn != .none else { return nil }
+        let frame = frames[pfn]
+        frame.resetFlags(.pageTable)
+        frame.pointer.pointee.detail = 0
+        frame.liveEntries = 0
+        frame.counts.store(FrameRef.oneReference)
+        memory.zero(pfn)
+        cpu.add(1, to: .pageTablePages, zone: frame.zoneIndex)
+        return pfn
+    }
+
+    /// Gives a table's frame back; nothing may point at it any more.
+    func freeTable(_ pfn: PFN, on cpu: CPU) {
+        let frame = frames[pfn]
+        cpu.add(-1, to: .pageTablePages, zone: frame.zoneIndex)
+        frame.resetFlags([])
+        frame.pointer.pointee.detail = 0
+        frame.counts.store(0)
+        allocator.free(pfn, on: cpu)
+    }
+
+    /// The table in a frame.
+    @inline(__always)
+    func table(_ pfn: PFN) -> TableRef {
+        TableRef(
+            entries: memory.bytes(of: pfn).assumingMemoryBound(to: UInt64.self),
+            frame: frames[pfn])
+    }
+
+    /// The PTE table that covers an address, or `nil` where none was made.
+    @inline(__always)
+    func find(root: PFN, _ address: UInt64) -> TableRef? {
+        var pfn = root
+        // Unrolled by hand: the loop over levels is what every walk pays.
+        guard step(&pfn, TableLevel.pgd.index(of: address)),
+            step(&pfn, TableLevel.pud.index(of: address)),
+            step(&pfn, TableLevel.pmd.index(of: address))
+        else { return nil }
+        return table(pfn)
+    }
+
+    /// Goes one level down; `false` where the entry is empty.
+    @inline(__always)
+    private func step(_ pfn: inout PFN, _ index: Int) -> Bool {
+        let entries = memory.bytes(of: pfn).assumingMemoryBound(to: UInt64.self)
+        let bits = AtomicField64(at: UnsafeMutableRawPointer(entries + index)).loadAcquiring()
+        pfn = Entry(bits: bits).frame
+        return bits != 0
+    }
+
+    /// The PTE table that covers an address, made with its upper levels where missing; `nil` when
+    /// no frame is left.
+    func make(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
+        if let table = find(root: space.root, address) { return table }
+        var pfn = space.root
+        for level in [TableLevel.pgd, .pud, .pmd] {
+            let index = level.index(of: address)
+            let parent = table(pfn)
+            var entry = Entry(bits: parent.word(index).loadAcquiring())
+            if entry.isEmpty {
+                guard let fresh = makeTable(on: cpu) else { return nil }
+                space.upperLock.lock(.pageTable, on: cpu)
+                entry = parent[index]
+                if entry.isEmpty {
+                    entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
+                    parent.frame.liveEntries += 1
+                    parent.word(index).storeReleasing(entry.bits)
+                    space.tableCount.add(1)
+                    space.upperLock.unlock(.pageTable, on: cpu)
+                } else {
+                    // RACE: another CPU of this address space made the table first; use its.
+                    space.upperLock.unlock(.pageTable, on: cpu)
+                    freeTable(fresh, on: cpu)
+                }
+            }
+            pfn = entry.frame
+        }
+        return table(pfn)
+    }
+
+    /// Frees every table below the root that only covers addresses in `floor..<ceiling`, a range
+    /// without VMAs, and that therefore has no live entries.
+    ///
+    /// The caller holds the address space's lock exclusively.
+    func freeTables(in space: AddressSpace, floor: UInt64, ceiling: UInt64, on cpu: CPU) {
+        guard floor < ceiling else { return }
+        freeTables(space, space.root, .pgd, base: 0, floor: floor, ceiling: ceiling, on: cpu)
+        space.noteTablesChanged()
+    }
+
+    /// Frees what can be freed below one table; returns nothing, the caller looks at the count.
+    private func freeTables(
+        _ space: AddressSpace, _ pfn: PFN, _ level: TableLevel, base: UInt64,
+        floor: UInt64, ceiling: UInt64, on cpu: CPU
+    ) {
+        let table = table(pfn)
+        let size = UInt64(1) << level.rawValue
+        let span = size << 9
+        let from = max(floor, base)
+        let to = min(ceiling, base + span)
+        guard from < to, table.frame.liveEntries > 0 else { return }
+        var index = Int((from - base) >> level.rawValue)
+        let last = Int((to - 1 - base) >> level.rawValue)
+        while index <= last {
+            let entry = table[index]
+            if !entry.isEmpty {
+                let start = base + UInt64(index) << level.rawValue
+                if let below = level.below {
+                    freeTables(
+                        space, entry.frame, below, base: start, floor: floor, ceiling: ceiling,
+                        on: cpu)
+                }
+                if floor <= start, start + size <= ceiling {
+                    assert(
+                        self.table(entry.frame).frame.liveEntries == 0,
+                        "a table is freed while it has live entries")
+                    table.set(index, .empty)
+                    table.frame.liveEntries -= 1
+                    space.tableCount.subtract(1)
+                    freeTable(entry.frame, on: cpu)
+                }
+            }
+            index += 1
+        }
+    }
+}
+
+extension TableLevel {
+    /// The level whose tables entries of this level point at, where those are not PTE tables.
+    fileprivate var below: TableLevel? {
+        switch self {
+        case .pgd: .pud
+        case .pud: .pmd
+        case .pmd, .pte: nil
+        }
+    }
+}
