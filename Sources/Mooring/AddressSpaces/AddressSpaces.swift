@@ -66,7 +66,10 @@ struct AddressSpaces {
             vma = current.next
         }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
-        while let last = space.tree.last { removeVMA(last, from: space, on: cpu) }
+        while let last = space.tree.last {
+            uncharge(last.flags, pages: last.pageCount)
+            removeVMA(last, from: space, on: cpu)
+        }
         tables.freeTables(in: space, floor: 0, ceiling: PageTables.userTop, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0

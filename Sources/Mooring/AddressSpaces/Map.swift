@@ -108,7 +108,7 @@ extension AddressSpaces {
         if isSharedAnonymous {
             // Shared anonymous memory is a file that only its mappings hold.
             let memory = cache.makeFile(
-                kind: .memory, length: size, isCached: false, on: caller.cpu)
+                named: "/dev/zero (deleted)", kind: .memory, length: size, on: caller.cpu)
             memory.pointer.pointee.chargedPages = isCharged ? pages : 0
             new.file = memory
             new.pageOffset = 0
@@ -206,7 +206,8 @@ extension AddressSpaces {
             return hint
         }
         if let aligned = alignedGap(
-            space, size, file: file, offset: offset, hint: address, isShared: false)
+            space, size, file: file, offset: offset, hint: address,
+            isShared: flags.contains(.shared))
         {
             return aligned
         }

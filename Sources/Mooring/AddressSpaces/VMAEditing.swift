@@ -73,6 +73,22 @@ extension AddressSpaces {
         if let file { cache.release(file, on: cpu) }
     }
 
+    /// Adds a copy of a forked parent's VMA, merged with nothing.
+    func addCopy(
+        of original: VMARef, flags: VMAFlags, to child: AddressSpace, on cpu: CPU
+    ) -> VMARef {
+        let copy = makeVMA(
+            NewVMA(
+                start: original.start, end: original.end, flags: flags,
+                pageOffset: original.pageOffset, file: original.file,
+                name: original.pointer.pointee.name),
+            in: child, on: cpu)
+        child.tree.insert(copy)
+        linkFile(copy, on: cpu)
+        account(flags, pages: copy.pageCount, in: child)
+        return copy
+    }
+
     private func linkFile(_ vma: VMARef, on cpu: CPU) {
         guard let file = vma.file else { return }
         file.mappingsLock.lock(.fileMappings, on: cpu)

@@ -32,8 +32,10 @@ struct FileState {
     /// Pages in the cache; under the cache's lock.
     var index: PageIndexState
     var mappings: IntervalTreeState
-    /// Mappings that may write; for msync and sealing.
-    var writableMappings = 0
+    /// What maps calls it.
+    var name: String
+    /// Pages charged against the machine's commitment for as long as it lives.
+    var chargedPages = 0
 }
 
 /// A file.

@@ -16,17 +16,18 @@ struct PageCache {
     let allocator: FrameAllocator
     let batches: LRUBatches
     let files: Slab<FileState>
+    let commitment: Commitment
     let keepsBytes: Bool
 
     /// A new file of this length with one reference, the caller's.
     func makeFile(
-        kind: FileKind, length: UInt64, isCached: Bool, on cpu: CPU
+        named name: String, kind: FileKind, length: UInt64, isCached: Bool = false, on cpu: CPU
     ) -> FileRef {
         let (number, object) = files.allocate(on: cpu)
         object.initialize(
             to: FileState(
                 length: length, number: number, kind: kind, isCached: isCached,
-                index: PageIndexState(), mappings: IntervalTreeState()))
+                index: PageIndexState(), mappings: IntervalTreeState(), name: name))
         return FileRef(pointer: object)
     }
 
@@ -35,7 +36,10 @@ struct PageCache {
         guard file.references.subtract(1) == 0 else { return }
         remove(file, from: 0, through: .max, on: cpu)
         file.index.deallocate()
-        files.free(file.number, on: cpu)
+        commitment.uncharge(file.pointer.pointee.chargedPages)
+        let number = file.number
+        file.pointer.deinitialize(count: 1)
+        files.free(number, on: cpu)
     }
 
     /// A file's page, brought in if it is not there.

@@ -98,6 +98,15 @@ struct LRUBatches {
         if locks(cpu).pointee.count != 0 { drain(locks(cpu), on: cpu) }
     }
 
+    /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
+    func forEachWaiting(_ body: (PFN) -> Void) {
+        for batch in 0..<2 * cpuCount {
+            for index in 0..<batches[batch].count {
+                body(PFN(rawValue: UInt32(truncatingIfNeeded: batches[batch].entries[index])))
+            }
+        }
+    }
+
     @inline(never)
     private func drain(_ batch: UnsafeMutablePointer<LRUBatch>, on cpu: CPU) {
         let count = batch.pointee.count

@@ -165,8 +165,8 @@ struct LRULists {
                         LRUList(of: flags) == list, frame.prev == before
                     else {
                         throw AuditFailure(
-                            what: "frame \(pfn.rawValue) on list \(list) of node \(node) "
-                                + "(flags \(flags.rawValue))", counted: 0, recomputed: 1)
+                            "flags \(flags.rawValue) and links of frame \(pfn.rawValue) "
+                                + "on list \(list) of node \(node)", counted: 0, recomputed: 1)
                     }
                     walked += 1
                     before = pfn
@@ -174,7 +174,7 @@ struct LRULists {
                 }
                 guard walked == count(list, node: node) else {
                     throw AuditFailure(
-                        what: "length of list \(list) of node \(node)",
+                        "length of list \(list) of node \(node)",
                         counted: count(list, node: node), recomputed: walked)
                 }
             }
