@@ -26,6 +26,26 @@ extension VMATree {
             return address - bottom >= excess ? address - excess : nil
         }
 
+        /// The highest address in the gap below a VMA of a leaf that does.
+        @inline(__always)
+        func highest(below slot: Int, in leaf: VMATreeNode) -> UInt64? {
+            let bottom = Request.bottomOfGap(below: slot, in: leaf)
+            return highest(in: bottom, bottom + leaf.gaps[slot])
+        }
+
+        /// The lowest address in the gap below a VMA of a leaf that does.
+        @inline(__always)
+        func lowest(below slot: Int, in leaf: VMATreeNode) -> UInt64? {
+            let bottom = Request.bottomOfGap(below: slot, in: leaf)
+            return lowest(in: bottom, bottom + leaf.gaps[slot])
+        }
+
+        /// Where the gap below a VMA of a leaf starts.
+        @inline(__always)
+        private static func bottomOfGap(below slot: Int, in leaf: VMATreeNode) -> UInt64 {
+            slot > 0 ? leaf.ends[slot - 1] : leaf.vma(0).previous?.end ?? 0
+        }
+
         /// The lowest address in the free range `bottom..<top` that does.
         @inline(__always)
         func lowest(in bottom: UInt64, _ top: UInt64) -> UInt64? {
@@ -59,7 +79,8 @@ extension VMATree {
             if let address = request.highest(in: lastEnd, ceiling) { return address }
             if count == 0 { return nil }
         }
-        return highest(request, in: state.pointee.root, level: state.pointee.height)
+        return highest(
+            request, in: state.pointee.root, level: state.pointee.height, isCut: true)
     }
 
     /// The lowest address at which `length` bytes are free and lie in `floor..<ceiling`; otherwise
@@ -74,7 +95,8 @@ extension VMATree {
             alignmentOffset: alignmentOffset)
         let lastEnd = state.pointee.lastEnd
         if floor < lastEnd,
-            let address = lowest(request, in: state.pointee.root, level: state.pointee.height)
+            let address = lowest(
+                request, in: state.pointee.root, level: state.pointee.height, isCut: true)
         {
             return address
         }
@@ -82,55 +104,54 @@ extension VMATree {
     }
 
     /// The highest address below an item of `node` that does; `node` is `level` levels above the
-    /// leaves.
-    private func highest(_ request: Request, in node: VMATreeNode, level: Int) -> UInt64? {
-        // Gaps below later items start at or above the ceiling.
-        var slot = min(node.slot(above: request.ceiling - 1), node.count - 1)
-        let lowestEnd = request.floor + request.length
-        while true {
+    /// leaves, and `isCut` if it may reach above the ceiling.
+    private func highest(
+        _ request: Request, in node: VMATreeNode, level: Int, isCut: Bool
+    ) -> UInt64? {
+        // Gaps below the items after this one start at or above the ceiling.
+        let top = isCut ? node.slot(above: request.ceiling - 1) : VMATreeNode.capacity
+        var slot = min(top, node.count - 1)
+        while slot >= 0 {
             if node.gaps[slot] >= request.length {
-                if level > 0 {
-                    let address = highest(request, in: node.child(slot), level: level - 1)
-                    if let address { return address }
-                } else {
-                    let bottom = bottomOfGap(below: slot, in: node)
-                    let address = request.highest(in: bottom, bottom + node.gaps[slot])
-                    if let address { return address }
-                }
+                // What ends this low has nothing below it that would be above the floor.
+                if node.ends[slot] < request.floor + request.length { return nil }
+                let address =
+                    level > 0
+                    ? highest(
+                        request, in: node.child(slot), level: level - 1, isCut: slot == top)
+                    : request.highest(below: slot, in: node)
+                if let address { return address }
             }
-            // The items before end too low for anything below them to be above the floor.
-            if slot == 0 || node.ends[slot - 1] < lowestEnd { return nil }
             slot -= 1
         }
+        return nil
     }
 
     /// The lowest address below an item of `node` that does; `node` is `level` levels above the
-    /// leaves.
-    private func lowest(_ request: Request, in node: VMATreeNode, level: Int) -> UInt64? {
-        // Items that end at or below the floor have only gaps below it.
-        var slot = min(node.slot(above: request.floor), node.count - 1)
-        let highestBottom = request.ceiling - request.length
+    /// leaves, and `isCut` if it may reach below the floor.
+    private func lowest(
+        _ request: Request, in node: VMATreeNode, level: Int, isCut: Bool
+    ) -> UInt64? {
+        // The items before this one end at or below the floor.
+        let bottom = isCut ? node.slot(above: request.floor) : 0
         let count = node.count
-        while true {
+        var slot = bottom
+        while slot < count {
             if node.gaps[slot] >= request.length {
-                if level > 0 {
-                    let address = lowest(request, in: node.child(slot), level: level - 1)
-                    if let address { return address }
-                } else {
-                    let bottom = bottomOfGap(below: slot, in: node)
-                    let address = request.lowest(in: bottom, bottom + node.gaps[slot])
-                    if let address { return address }
-                }
+                // Where the item before ends this high, all gaps after it start too high.
+                let isTooHigh =
+                    slot > 0 && node.ends[slot - 1] > request.ceiling - request.length
+                if isTooHigh { return nil }
+                let address =
+                    level > 0
+                    ? lowest(
+                        request, in: node.child(slot), level: level - 1,
+                        isCut: isCut && slot == bottom)
+                    : request.lowest(below: slot, in: node)
+                if let address { return address }
             }
-            // Gaps below the items after start above the last address that would do.
-            if slot + 1 == count || node.ends[slot] > highestBottom { return nil }
             slot += 1
         }
-    }
-
-    /// Where the gap below a VMA of a leaf starts.
-    @inline(__always)
-    private func bottomOfGap(below slot: Int, in leaf: VMATreeNode) -> UInt64 {
-        slot > 0 ? leaf.ends[slot - 1] : leaf.vma(0).previous?.end ?? 0
+        return nil
     }
 }

@@ -64,7 +64,8 @@ extension VMATree {
             vma.start >= previousEnd,
             "a VMA starts at \(vma.start), the one before ends at \(previousEnd)")
         try TreeFailure.unless(
-            leaf.ends[slot] == vma.end, "a VMA ends at \(vma.end), its leaf says \(leaf.ends[slot])")
+            leaf.ends[slot] == vma.end, "a VMA ends at \(vma.end), its leaf says \(leaf.ends[slot])"
+        )
         let gap = VMATree.gap(from: previousEnd, to: vma)
         try TreeFailure.unless(
             leaf.gaps[slot] == gap,

@@ -29,9 +29,10 @@ extension VMATree {
         return (node, slot)
     }
 
-    /// The leaf that a VMA starting at `start` belongs in, with room for it; leaves the way there
-    /// in `path`. Full nodes on the way are split before they are entered, so that a parent always
-    /// has room for the second half.
+    /// The leaf that a VMA starting at `start` belongs in, with room for it.
+    ///
+    /// Leaves the way there in `path`. Full nodes on the way are split before they are entered,
+    /// so that a parent always has room for the second half.
     @inline(__always)
     func descendMakingRoom(for start: UInt64) -> VMATreeNode {
         if state.pointee.root.isFull {
@@ -54,21 +55,35 @@ extension VMATree {
         return node
     }
 
-    /// Sets the ends and gaps that the ancestors in `path` keep of `node`, as far up as they
-    /// change. `depth` is how many ancestors it has.
+    /// Sets the ends and gaps that the ancestors in `path` keep of `node`, up to where nothing
+    /// changes any more.
+    ///
+    /// - Parameters:
+    ///   - node: The node that changed.
+    ///   - depth: How many ancestors it has.
+    ///   - oldGap: The greatest of the gaps in it that changed, before; `.max` if unknown.
+    ///   - newGap: The greatest of them now; if `oldGap` is unknown, of all in it.
     @inline(__always)
-    func refreshSummaries(from node: VMATreeNode, depth: Int) {
+    func refreshSummaries(from node: VMATreeNode, depth: Int, oldGap: UInt64, newGap: UInt64) {
         let path = state.pointee.path
         var node = node
         var depth = depth
+        var oldGap = oldGap
+        var newGap = newGap
         while depth > 0 {
             depth -= 1
             let step = path[depth]
+            let known = step.node.gaps[step.slot]
+            // The other gaps are at most what is known; only where the greatest itself became
+            // smaller is there nothing for it but to look at them all.
+            if newGap < known {
+                newGap = oldGap < known ? known : node.greatestGap
+            }
+            oldGap = known
             let end = node.lastEnd
-            let gap = node.greatestGap
-            if step.node.ends[step.slot] == end && step.node.gaps[step.slot] == gap { return }
+            if step.node.ends[step.slot] == end && known == newGap { return }
             step.node.ends[step.slot] = end
-            step.node.gaps[step.slot] = gap
+            step.node.gaps[step.slot] = newGap
             node = step.node
         }
     }
@@ -116,11 +131,13 @@ extension VMATree {
     // MARK: Merges
 
     /// Drops or merges nodes in `path` that a removal from `leaf` left empty or sparse, and
-    /// brings all summaries up to date.
+    /// brings all summaries up to date; `oldGap` and `newGap` are as in
+    /// ``refreshSummaries(from:depth:oldGap:newGap:)``.
     @inline(__always)
-    func mergeSparseNodes(from leaf: VMATreeNode) {
+    func mergeSparseNodes(from leaf: VMATreeNode, oldGap: UInt64, newGap: UInt64) {
         guard leaf.count <= VMATreeNode.sparseCount else {
-            refreshSummaries(from: leaf, depth: state.pointee.height)
+            refreshSummaries(
+                from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
             return
         }
         mergeUpwards(from: leaf)
@@ -136,7 +153,7 @@ extension VMATree {
             node = step.node
             depth -= 1
         }
-        refreshSummaries(from: node, depth: depth)
+        refreshSummaries(from: node, depth: depth, oldGap: .max, newGap: node.greatestGap)
 
         // A root with one child is that child; one with none is an empty leaf.
         while state.pointee.height > 0 && state.pointee.root.count == 1 {

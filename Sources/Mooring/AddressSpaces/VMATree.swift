@@ -117,19 +117,24 @@ struct VMATree {
         vma.previous = previous
         vma.next = next
         if let previous { previous.next = vma } else { state.pointee.first = vma }
-        leaf.insert(
-            UnsafeMutableRawPointer(vma.pointer), end: end,
-            gap: VMATree.gap(from: previousEnd, to: vma), at: slot)
+        let gap = VMATree.gap(from: previousEnd, to: vma)
+        leaf.insert(UnsafeMutableRawPointer(vma.pointer), end: end, gap: gap, at: slot)
+        state.pointee.count += 1
+        state.pointee.newest = vma
+        var oldGap: UInt64 = 0
+        var newGap = gap
         if let next {
             next.previous = vma
-            leaf.gaps[slot + 1] = VMATree.gap(from: end, to: next)
+            oldGap = leaf.gaps[slot + 1]
+            let gapAbove = VMATree.gap(from: end, to: next)
+            leaf.gaps[slot + 1] = gapAbove
+            newGap = max(gap, gapAbove)
         } else {
             state.pointee.last = vma
             state.pointee.lastEnd = end
         }
-        state.pointee.count += 1
-        state.pointee.newest = vma
-        refreshSummaries(from: leaf, depth: state.pointee.height)
+        refreshSummaries(
+            from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
     }
 
     /// Takes a VMA out, and links its neighbours with each other.
@@ -151,11 +156,15 @@ struct VMATree {
         state.pointee.count -= 1
 
         let isLastOfLeaf = slot + 1 == leaf.count
+        var oldGap = leaf.gaps[slot]
+        var newGap: UInt64 = 0
         if let next, !isLastOfLeaf {
-            leaf.gaps[slot + 1] = VMATree.gap(from: previous?.end ?? 0, to: next)
+            oldGap = max(oldGap, leaf.gaps[slot + 1])
+            newGap = VMATree.gap(from: previous?.end ?? 0, to: next)
+            leaf.gaps[slot + 1] = newGap
         }
         leaf.remove(at: slot)
-        mergeSparseNodes(from: leaf)
+        mergeSparseNodes(from: leaf, oldGap: oldGap, newGap: newGap)
         if let next, isLastOfLeaf {
             refreshGap(of: next)
         }
@@ -174,28 +183,36 @@ struct VMATree {
         #endif
         vma.start = start
         vma.end = end
+        var oldGap = leaf.gaps[slot]
+        var newGap = VMATree.gap(from: previousEnd, to: vma)
         leaf.ends[slot] = end
-        leaf.gaps[slot] = VMATree.gap(from: previousEnd, to: vma)
+        leaf.gaps[slot] = newGap
+        let next = vma.next
         let isLastOfLeaf = slot + 1 == leaf.count
-        if let next = vma.next {
-            if !isLastOfLeaf {
-                leaf.gaps[slot + 1] = VMATree.gap(from: end, to: next)
-            }
-            refreshSummaries(from: leaf, depth: state.pointee.height)
-            if isLastOfLeaf {
-                refreshGap(of: next)
-            }
-        } else {
+        if let next, !isLastOfLeaf {
+            let gapAbove = VMATree.gap(from: end, to: next)
+            oldGap = max(oldGap, leaf.gaps[slot + 1])
+            newGap = max(newGap, gapAbove)
+            leaf.gaps[slot + 1] = gapAbove
+        }
+        if next == nil {
             state.pointee.lastEnd = end
-            refreshSummaries(from: leaf, depth: state.pointee.height)
+        }
+        refreshSummaries(
+            from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
+        if let next, isLastOfLeaf {
+            refreshGap(of: next)
         }
     }
 
     /// Takes note that a VMA's `guardedStart` has changed.
     func refreshGap(of vma: VMARef) {
         let (leaf, slot) = descend(to: vma)
-        leaf.gaps[slot] = VMATree.gap(from: vma.previous?.end ?? 0, to: vma)
-        refreshSummaries(from: leaf, depth: state.pointee.height)
+        let oldGap = leaf.gaps[slot]
+        let newGap = VMATree.gap(from: vma.previous?.end ?? 0, to: vma)
+        leaf.gaps[slot] = newGap
+        refreshSummaries(
+            from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
     }
 
     /// What is free between an address and a VMA's guarded start.

@@ -11,7 +11,7 @@
 struct VMATreeNode: Equatable {
     let base: UnsafeMutableRawPointer
 
-    /// How many items a node has room for; a power of two.
+    /// How many items a node has room for; a multiple of 4.
     ///
     /// Checked builds use few, so that a test with twenty VMAs has a tree of three levels.
     @inline(__always)
@@ -93,13 +93,20 @@ struct VMATreeNode: Equatable {
     /// the first item that ends above it, when there is one.
     @inline(__always)
     func slot(above address: UInt64) -> Int {
-        // Steps of half the rest, each an addition of 0 or the step: nothing to mispredict.
-        var slot = 0
-        var step = VMATreeNode.capacity / 2
-        while step > 0 {
-            slot &+= ends[slot &+ step &- 1] <= address ? step : 0
-            step /= 2
+        // Two rounds of comparisons that do not wait for one another, and nothing to mispredict:
+        // the last of each block of four says which block, the first three say which slot. A
+        // binary search takes 4 rounds and half as long again; vectors of 64 bits are no faster.
+        var block = 0
+        var pivot = 3
+        while pivot < VMATreeNode.capacity - 1 {
+            block &+= ends[pivot] <= address ? 1 : 0
+            pivot += 4
         }
+        let start = ends + block &* 4
+        let one = start[0] <= address ? 1 : 0
+        let two = start[1] <= address ? 1 : 0
+        let three = start[2] <= address ? 1 : 0
+        let slot = block &* 4 &+ one &+ two &+ three
         return slot
     }
 
