@@ -69,14 +69,14 @@ struct FileRef: Equatable {
     @inline(__always)
     var index: PageIndex {
         PageIndex(
-            state: (raw + MemoryLayout<FileState>.offset(of: \.index).unsafelyUnwrapped)
+            at: (raw + MemoryLayout<FileState>.offset(of: \.index).unsafelyUnwrapped)
                 .assumingMemoryBound(to: PageIndexState.self))
     }
 
     @inline(__always)
     var mappings: IntervalTree {
         IntervalTree(
-            root: (raw + MemoryLayout<FileState>.offset(of: \.mappings).unsafelyUnwrapped)
+            at: (raw + MemoryLayout<FileState>.offset(of: \.mappings).unsafelyUnwrapped)
                 .assumingMemoryBound(to: IntervalTreeState.self))
     }
 

@@ -35,7 +35,7 @@ struct PageCache {
     func release(_ file: FileRef, on cpu: CPU) {
         guard file.references.subtract(1) == 0 else { return }
         remove(file, from: 0, through: .max, on: cpu)
-        file.index.deallocate()
+        file.index.removeAll()
         commitment.uncharge(file.pointer.pointee.chargedPages)
         let number = file.number
         file.pointer.deinitialize(count: 1)

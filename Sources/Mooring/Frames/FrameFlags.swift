@@ -91,7 +91,8 @@ package struct FrameFlags: OptionSet, Sendable {
         Row(
             flag: .mlocked, name: "mlocked", meaning: "mapped by a locked VMA, as far as is known",
             setBy: "mapping into a locked VMA, mlock", clearedBy: "munlock batches, freeing",
-            lock: "none to set (atomic); lru to clear", list: "unevictable, once a batch is drained",
+            lock: "none to set (atomic); lru to clear",
+            list: "unevictable, once a batch is drained",
             allowedAtFree: true),
         Row(
             flag: .swapBacked, name: "swap-backed", meaning: "goes to swap, not to a file",

@@ -46,7 +46,8 @@ struct Audit {
         try checkCommitment()
     }
 
-    static func expect(_ what: @autoclosure () -> String, _ counted: Int, _ recomputed: Int) throws {
+    static func expect(_ what: @autoclosure () -> String, _ counted: Int, _ recomputed: Int) throws
+    {
         guard counted == recomputed else {
             throw AuditFailure(what(), counted: counted, recomputed: recomputed)
         }
@@ -140,7 +141,8 @@ struct Audit {
         if frame.has(.anonymous) {
             try checkReachable(frame, vma, place)
             if entry.isWritable, !frame.has(.exclusive) {
-                throw AuditFailure("exclusive mark of the writable \(place)", counted: 0, recomputed: 1)
+                throw AuditFailure(
+                    "exclusive mark of the writable \(place)", counted: 0, recomputed: 1)
             }
         } else if let file = vma.file {
             try Audit.expect("file of the \(place)", Int(frame.ownerNumber), Int(file.number))
@@ -188,7 +190,7 @@ struct Audit {
 
     private mutating func checkFile(_ file: FileRef) throws {
         var found: [(UInt64, PFN)] = []
-        file.index.forEach(in: 0...UInt64.max) { found.append(($0, $1)) }
+        file.index.forEach(in: 0..<UInt64.max) { found.append(($0, $1)) }
         for (offset, pfn) in found {
             references[pfn.rawValue, default: 0] += 1
             let frame = machine.frames[pfn]
@@ -231,8 +233,12 @@ struct Audit {
         for number in references.keys {
             let frame = machine.frames[PFN(rawValue: number)]
             let flags = frame.flags
-            if flags.contains(.anonymous), frame.mapCount > 0 { expected[.anonPages, default: 0] += 1 }
-            if !flags.contains(.anonymous), frame.mapCount > 0 { expected[.mapped, default: 0] += 1 }
+            if flags.contains(.anonymous), frame.mapCount > 0 {
+                expected[.anonPages, default: 0] += 1
+            }
+            if !flags.contains(.anonymous), frame.mapCount > 0 {
+                expected[.mapped, default: 0] += 1
+            }
             if flags.contains(.fileCached) {
                 expected[.filePages, default: 0] += 1
                 if flags.contains(.swapBacked) { expected[.shmem, default: 0] += 1 }
@@ -242,7 +248,8 @@ struct Audit {
             }
             if flags.contains(.mlocked) { expected[.mlock, default: 0] += 1 }
             if flags.contains(.onLRU) {
-                let gauge = flags.contains(.unevictable) ? Gauge.unevictable : LRUList(of: flags).gauge
+                let gauge =
+                    flags.contains(.unevictable) ? Gauge.unevictable : LRUList(of: flags).gauge
                 expected[gauge, default: 0] += 1
             }
         }
@@ -256,9 +263,10 @@ struct Audit {
         for node in 0..<machine.lists.nodeCount {
             let linked = LRUList.allCases.reduce(0) { $0 + machine.lists.count($1, node: node) }
             let gauges = (0..<3).reduce(0) { sum, type in
-                sum + LRUList.allCases.reduce(0) {
-                    $0 + machine.total($1.gauge, zone: node * 3 + type)
-                }
+                sum
+                    + LRUList.allCases.reduce(0) {
+                        $0 + machine.total($1.gauge, zone: node * 3 + type)
+                    }
             }
             try Audit.expect("frames on the LRU lists of node \(node)", gauges, linked)
         }

@@ -100,7 +100,7 @@ public final class Machine: @unchecked Sendable {
             state.pointee.slots.deallocate()
         }
         cache.files.forEachLive { _, state in
-            FileRef(pointer: state).index.deallocate()
+            FileRef(pointer: state).index.removeAll()
             state.deinitialize(count: 1)
         }
         spaces.unmapper.deallocate()

@@ -28,7 +28,8 @@ struct ProcessTable {
         state.deallocate()
     }
 
-    private func withLock<Result>(on cpu: CPU, _ body: (inout ProcessTableState) -> Result) -> Result
+    private func withLock<Result>(on cpu: CPU, _ body: (inout ProcessTableState) -> Result)
+        -> Result
     {
         let lock = SpinLock(at: UnsafeMutableRawPointer(state))
         lock.lock(.processes, on: cpu)

@@ -43,7 +43,7 @@ struct AnonGroup: Equatable {
     @inline(__always)
     var links: IntervalTree {
         IntervalTree(
-            root: (UnsafeMutableRawPointer(pointer)
+            at: (UnsafeMutableRawPointer(pointer)
                 + MemoryLayout<AnonGroupState>.offset(of: \.links).unsafelyUnwrapped)
                 .assumingMemoryBound(to: IntervalTreeState.self))
     }
@@ -78,7 +78,9 @@ extension VMARef {
     @inline(__always)
     var firstLink: UnsafeMutablePointer<GroupLink>? {
         get { pointer.pointee.groupLinks?.assumingMemoryBound(to: GroupLink.self) }
-        nonmutating set { pointer.pointee.groupLinks = newValue.map { UnsafeMutableRawPointer($0) } }
+        nonmutating set {
+            pointer.pointee.groupLinks = newValue.map { UnsafeMutableRawPointer($0) }
+        }
     }
 
     /// Whether it is linked to no group but, at most, its own.

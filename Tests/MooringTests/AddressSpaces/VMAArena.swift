@@ -22,7 +22,7 @@ final class VMAArena {
             to: VMAState(
                 start: start, end: end, flags: flags, pageOffset: start >> pageShift,
                 addressSpace: nil, file: nil, anonGroup: nil, groupLinks: nil, previous: nil,
-                next: nil, fileNode: IntervalNode(), name: 0))
+                next: nil, fileNode: IntervalNode(), number: 0, name: .none))
         return vma
     }
 
