@@ -130,7 +130,17 @@ private final class Trial {
     }
 
     func compareGaps() {
-        let query = GapQuery(random: &random, pages: pages)
+        var query = GapQuery(random: &random, pages: pages)
+        if random.below(2) == 0 {
+            // Bounds and a length that just let a gap do.
+            let gaps = model.gaps(upTo: 4096 * pages).filter { $0.top > $0.bottom }
+            if let gap = gaps.randomElement(using: &random) {
+                query.length = gap.top - gap.bottom
+                query.alignment = 4096
+                if random.below(2) == 0 { query.floor = gap.bottom }
+                if random.below(2) == 0 { query.ceiling = max(gap.top, query.floor) }
+            }
+        }
         let places = model.places(query)
         let highest = tree.highestGap(
             length: query.length, floor: query.floor, ceiling: query.ceiling,
