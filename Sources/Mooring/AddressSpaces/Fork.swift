@@ -10,7 +10,9 @@
 //            parent's before the child's.
 
 extension AddressSpaces {
-    /// A copy of the caller's address space. Locks are not inherited: mlock(2).
+    /// A copy of the caller's address space.
+    ///
+    /// Locks are not inherited: mlock(2).
     ///
     /// - Throws: `ENOMEM` when frames or the commit limit run out; nothing is left behind.
     func fork(_ caller: Caller) throws(Errno) -> AddressSpace {

@@ -60,8 +60,9 @@ extension AddressSpaces {
         return pages
     }
 
-    /// Unlocks a range; needs no privilege. The part before a hole is unlocked although the call
-    /// fails.
+    /// Unlocks a range; needs no privilege.
+    ///
+    /// The part before a hole is unlocked although the call fails.
     func munlock(_ caller: Caller, address: UInt64, length: UInt64) throws(Errno) {
         let space = caller.space
         let start = address.pageAligned
@@ -74,8 +75,9 @@ extension AddressSpaces {
         try applyLock([], space, from: start, to: end, on: caller.cpu)
     }
 
-    /// Locks all there is, all there will be, or both. Each call replaces what an earlier one said
-    /// of the future.
+    /// Locks all there is, all there will be, or both.
+    ///
+    /// Each call replaces what an earlier one said of the future.
     func mlockall(_ caller: Caller, flags: LockAllFlags) throws(Errno) {
         let known: LockAllFlags = [.current, .future, .onFault]
         guard !flags.isEmpty, flags.isSubset(of: known), flags != .onFault else { throw .EINVAL }

@@ -15,7 +15,9 @@ extension AddressSpaces {
             space, from: address, to: address + length.roundedUpToPages, on: caller.cpu)
     }
 
-    /// Unmaps `start..<end`, both page addresses. The lock is held exclusively.
+    /// Unmaps `start..<end`, both page addresses.
+    ///
+    /// The lock is held exclusively.
     ///
     /// - Throws: `ENOMEM` when it would cut a VMA in two and there are as many as there may be.
     func unmapLocked(

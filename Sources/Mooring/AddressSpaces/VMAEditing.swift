@@ -39,7 +39,9 @@ extension AddressSpaces {
         return vma
     }
 
-    /// A VMA that is in no tree yet. Takes a reference to its file.
+    /// A VMA that is in no tree yet.
+    ///
+    /// Takes a reference to its file.
     private func makeVMA(_ new: NewVMA, in space: AddressSpace, on cpu: CPU) -> VMARef {
         let (number, object) = vmas.allocate(on: cpu)
         object.initialize(
@@ -98,7 +100,9 @@ extension AddressSpaces {
         file.mappingsLock.unlock(.fileMappings, on: cpu)
     }
 
-    /// Changes a VMA's bounds everywhere. Its page offset follows its start.
+    /// Changes a VMA's bounds everywhere.
+    ///
+    /// Its page offset follows its start.
     func rebound(
         _ vma: VMARef, in space: AddressSpace, start: UInt64, end: UInt64, on cpu: CPU
     ) {

@@ -44,7 +44,9 @@ extension FaultHandler {
         frame.has(.exclusive) || frame.counts.load() == FrameRef.oneMapping
     }
 
-    /// Whether the last sharer writes in place. A reference may be this CPU's own batch's.
+    /// Whether the last sharer writes in place.
+    ///
+    /// A reference may be this CPU's own batch's.
     @inline(__always)
     private func mayReuse(_ fault: Fault, _ frame: FrameRef) -> Bool {
         if isSoleUser(frame) { return true }

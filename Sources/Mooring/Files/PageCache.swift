@@ -50,7 +50,9 @@ struct PageCache {
     }
 
     /// Finds a page, or makes it: zeroes for a file in memory, what the device holds for one on
-    /// disk. Takes no reference: the caller must look again under a table's lock to map it.
+    /// disk.
+    ///
+    /// Takes no reference: the caller must look again under a table's lock to map it.
     func ensure(_ file: FileRef, _ offset: UInt64, on cpu: CPU) -> Lookup {
         file.cacheLock.lock(.pageCache, on: cpu)
         let present = offset < file.pageCount ? file.index.lookup(offset) : .none
@@ -108,8 +110,9 @@ struct PageCache {
         allocator.free(pfn, on: cpu)
     }
 
-    /// Takes pages `first...last` out of a file's index and drops the index's references. Mappings
-    /// keep their own; unmap afterwards.
+    /// Takes pages `first...last` out of a file's index and drops the index's references.
+    ///
+    /// Mappings keep their own; unmap afterwards.
     func remove(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
         // Frames to release, collected because releasing may take the lru lock's turn.
         var position = first

@@ -26,8 +26,9 @@ struct Truncation {
         clearTail(of: file, from: length, on: cpu)
     }
 
-    /// Takes the whole pages of a byte range out of a file; private copies stay. Partial pages at
-    /// the ends are cleared.
+    /// Takes the whole pages of a byte range out of a file; private copies stay.
+    ///
+    /// Partial pages at the ends are cleared.
     func punchHole(in file: FileRef, offset: UInt64, length: UInt64, on cpu: CPU) {
         let end = offset &+ length < offset ? UInt64.max : offset + length
         let first = ByteCount(offset).pagesRoundedUp

@@ -86,7 +86,9 @@ struct LRULists {
     func head(_ list: LRUList, node: Int) -> PFN { nodes[node].ends[list.rawValue].head }
 
     /// Puts a frame at the head of the list that its flags name, and counts it there; for an
-    /// unevictable one sets its mlock count to 0. Under the node's lock.
+    /// unevictable one sets its mlock count to 0.
+    ///
+    /// Under the node's lock.
     @inline(__always)
     func add(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         let flags = frame.flags
@@ -113,8 +115,9 @@ struct LRULists {
         cpu.add(1, to: list.gauge, zone: frame.zoneIndex)
     }
 
-    /// Takes a frame off the list it is on. `onLRU` stays for the caller to clear or keep. Under
-    /// the node's lock.
+    /// Takes a frame off the list it is on.
+    ///
+    /// `onLRU` stays for the caller to clear or keep. Under the node's lock.
     @inline(__always)
     func unlink(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         let flags = frame.flags

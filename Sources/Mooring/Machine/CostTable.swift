@@ -4,8 +4,9 @@
 ///
 /// The defaults are medians measured on a Linux 6.18 virtual machine (2 cores, AMD EPYC).
 public struct CostTable: Sendable {
-    /// Reading a page from the simulated device: a fast SSD's 4 KiB random read. Not measured on
-    /// that machine; the usual figure of data sheets.
+    /// Reading a page from the simulated device: a fast SSD's 4 KiB random read.
+    ///
+    /// Not measured on that machine; the usual figure of data sheets.
     public var deviceRead: UInt64 = 80_000
     /// A fault, without clearing or copying.
     public var fault: UInt64 = 510

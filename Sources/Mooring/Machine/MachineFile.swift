@@ -23,6 +23,7 @@ extension Machine {
     ///   - access: What the descriptor may be used for.
     ///   - isCached: Whether a device's pages are in the page cache already, so that no first
     ///     touch waits for the device.
+    /// - Returns: The file, open until ``File/close()``.
     package func makeFile(
         named name: String, kind: FileKind, length: ByteCount,
         access: Protection = [.read, .write], isCached: Bool = false

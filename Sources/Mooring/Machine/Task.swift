@@ -205,8 +205,9 @@ extension Machine.Task {
         }
     }
 
-    /// exit(2): the process and, if it was its last user, its address space go. The task must not
-    /// be used any more.
+    /// exit(2): the process and, if it was its last user, its address space go.
+    ///
+    /// The task must not be used any more.
     public func exit() {
         enter { caller in
             machine.spaces.release(caller.space, on: caller.cpu)

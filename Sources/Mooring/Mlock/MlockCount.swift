@@ -15,7 +15,9 @@
 
 extension LRUBatches {
     /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
-    /// the count. The caller's page-table lock and mapping keep the frame alive.
+    /// the count.
+    ///
+    /// The caller's page-table lock and mapping keep the frame alive.
     @inline(__always)
     func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         mark(frame, on: cpu)

@@ -91,8 +91,9 @@ struct TableRef {
     @inline(__always)
     func set(_ index: Int, _ entry: Entry) { word(index).store(entry.bits) }
 
-    /// Takes an entry out; under the table's lock. Atomic because the processor may be setting
-    /// its accessed or dirty bit at this moment.
+    /// Takes an entry out; under the table's lock.
+    ///
+    /// Atomic because the processor may be setting its accessed or dirty bit at this moment.
     @inline(__always)
     func take(_ index: Int) -> Entry { Entry(bits: word(index).exchange(0)) }
 

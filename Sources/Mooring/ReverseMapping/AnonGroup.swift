@@ -128,7 +128,9 @@ struct AnonGroups {
         if let root { release(AnonGroup(pointer: root), on: cpu) }
     }
 
-    /// Links a VMA to a group. Under the group's lock.
+    /// Links a VMA to a group.
+    ///
+    /// Under the group's lock.
     private func link(_ vma: VMARef, to group: AnonGroup, on cpu: CPU) {
         let (number, link) = links.allocate(on: cpu)
         link.initialize(

@@ -15,7 +15,9 @@ struct SpinLock {
         word = address.assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
-    /// Takes the lock. `nests` says that the rank's own nesting rule applies.
+    /// Takes the lock.
+    ///
+    /// `nests` says that the rank's own nesting rule applies.
     @inline(__always)
     func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false) {
         SchedulingPoint.reach(.lock, word)
@@ -99,7 +101,9 @@ struct SharedLock {
         SchedulingPoint.reach(.unlock, writer)
     }
 
-    /// Takes the lock alone. `nests` says that the rank's own nesting rule applies.
+    /// Takes the lock alone.
+    ///
+    /// `nests` says that the rank's own nesting rule applies.
     func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false) {
         SchedulingPoint.reach(.lock, writer)
         var turn = 0
