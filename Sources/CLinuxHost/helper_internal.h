@@ -75,7 +75,7 @@ void helper_install_handlers(void);
 /// Serves requests until the channel ends.
 void helper_serve(void);
 
-/// Carries out HELPER_TIME.
-void helper_time(const struct helper_request *request, struct helper_reply *reply);
+/// Carries out HELPER_TIME: the present request, into the present reply. For helper_attempt.
+void helper_time(void *unused);
 
 #endif

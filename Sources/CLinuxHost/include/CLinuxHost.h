@@ -8,6 +8,7 @@
 
 #include "helper_protocol.h"
 #include "helper_launch.h"
+#include "helper_timing_names.h"
 #include "host_files.h"
 
 #endif

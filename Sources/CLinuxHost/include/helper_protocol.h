@@ -58,7 +58,7 @@ enum helper_operation {
     HELPER_EXEC = 6,
     /// Keeps the descriptor that came along; the value is its number.
     HELPER_ADOPT = 7,
-    /// Timing number, pages, and a count of VMAs or processes: the value is in nanoseconds,
+    /// Timing (helper_timing_names.h), pages, count of areas or processes: the value is nanoseconds,
     /// `address` the number of units that they took.
     HELPER_TIME = 8,
 };
