@@ -43,7 +43,8 @@ __asm__(
     "    hlt\n"
     ".popsection\n");
 
-void helper_move(uint64_t stack, uint64_t code, uint64_t argument);
+void helper_move(uint64_t stack, uint64_t code, uint64_t argument)
+    __attribute__((visibility("hidden")));
 
 /// Where the kernel put the vdso, or 0.
 static HELPER_CODE uint64_t helper_vdso(const uint64_t *stack) {

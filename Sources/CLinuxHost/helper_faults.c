@@ -88,7 +88,7 @@ __asm__(
     "    syscall\n"
     ".popsection\n");
 
-void helper_return_from_signal(void);
+void helper_return_from_signal(void) __attribute__((visibility("hidden")));
 
 static HELPER_CODE void helper_fault(int signal, siginfo_t *info, void *context) {
     volatile struct helper_record *record = HELPER_RECORD;

@@ -17,8 +17,8 @@
 
 #define HELPER_CODE                                                                              \
     __attribute__((section("mooring_helper"), optnone, noinline, no_stack_protector,             \
-                   disable_sanitizer_instrumentation, no_profile_instrument_function, unused,    \
-                   visibility("hidden")))
+                   disable_sanitizer_instrumentation, no_sanitize("undefined"),                  \
+                   no_profile_instrument_function, unused, visibility("hidden")))
 
 /// The fault record at the start of the data half; helper_faults.c owns it, and the offsets are
 /// known to the assembly there.
@@ -63,6 +63,9 @@ static HELPER_CODE int64_t helper_syscall(uint64_t number, uint64_t a, uint64_t 
     return result;
 }
 
+// Hidden, or their addresses would be fetched from the global offset table.
+#pragma GCC visibility push(hidden)
+
 /// Calls `function(argument)`; 0 when it returned, 1 when a signal ended it (see the record).
 int64_t helper_attempt(void (*function)(void *), void *argument);
 
@@ -77,5 +80,7 @@ void helper_serve(void);
 
 /// Carries out HELPER_TIME: the present request, into the present reply. For helper_attempt.
 void helper_time(void *unused);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 // MARK: Anonymous memory
 
@@ -176,7 +177,7 @@ HELPER_CODE void helper_time(void *unused) {
     (void)unused;
 
     // Huge pages would turn timings per page into something else.
-    helper_syscall(__NR_prctl, 41, 1, 0, 0, 0, 0);
+    helper_syscall(__NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0, 0);
 
     struct timing timing;
     uint64_t number = request->arguments[0];

@@ -78,9 +78,13 @@ static HELPER_CODE int64_t timing_warm(uint64_t pages) {
     return timing_unmap(address, pages);
 }
 
+#pragma GCC visibility push(hidden)
+
 int64_t timing_areas(uint64_t number, struct timing *timing);
 int64_t timing_processes(uint64_t number, struct timing *timing);
 /// A memfd of `pages`, all of them in the page cache.
 int64_t timing_cached_file(uint64_t pages);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,10 +8,13 @@
 #if defined(__x86_64__)
 
 #include <signal.h>
+#include <sys/prctl.h>
 
-/// A child of the helper's own, which it can wait for.
+/// A child of the helper's own, which it can wait for and which does not outlive it.
 static HELPER_CODE int64_t fork_child(void) {
-    return helper_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    int64_t child = helper_syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    if (child == 0) helper_syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    return child;
 }
 
 static HELPER_CODE void leave(void) { helper_syscall(__NR_exit_group, 0, 0, 0, 0, 0, 0); }

@@ -223,13 +223,13 @@ extension KernelSystem {
 
     private func mlockall(_ flags: LockAllFlags, _ helper: Helper) throws -> Outcome {
         // LINUX: mlockall(MCL_CURRENT) compares all of the address space with the limit, and the
-        // helper's areas are part of it.
+        // helper's areas are part of it. A limit of 0 is EPERM whatever there is to lock.
         var lowered: (soft: UInt64, hard: UInt64)?
-        if !helper.holdsLockPrivilege {
+        if flags.contains(.current), !helper.holdsLockPrivilege {
             let limit = try helper.limit(.memlock)
             let own = UInt64(Helper.home.count)
             let raised = min(limit.hard, limit.soft.addingSaturated(own))
-            if raised != limit.soft {
+            if limit.soft != 0, raised != limit.soft {
                 lowered = limit
                 try helper.setLimit(.memlock, soft: raised, hard: limit.hard)
             }

@@ -8,7 +8,9 @@
 //
 // How close a helper is to a process that did nothing but the work:
 //   * Addresses are not random. mmap places top-down from 0x7ffff7fff000, brk starts at
-//     0x55555555c000. There is no stack, vdso or vvar area; the vsyscall page is not shown.
+//     0x55555555c000 (a container that forbids personality(2) gets random addresses). There is
+//     no stack, vdso or vvar area; the vsyscall page is not shown.
+//   * Two areas more than it made count towards vm.max_map_count.
 //   * No call may reach the helper's own areas: such an operation is refused, not carried out.
 //   * mlockall(MCL_CURRENT) locks the helper's areas too; they are unlocked at once, so VmLck is
 //     exact. Limits on address space and data are raised by what a helper uses of them, and that
@@ -234,9 +236,15 @@ package final class KernelSystem: MemorySystem {
     package func text(_ view: MachineView) throws -> String {
         switch view {
         case .unusableIndex, .fragmentationIndex:
-            try hostText("/sys/kernel/debug/extfrag/" + view.rawValue)
+            do {
+                return try hostText("/sys/kernel/debug/extfrag/" + view.rawValue)
+            } catch {
+                throw SystemFailure(
+                    "\(view.rawValue) is a file of debugfs, which this host does not offer to us; "
+                        + "it can be computed from buddyinfo.")
+            }
         default:
-            try hostText("/proc/" + view.rawValue)
+            return try hostText("/proc/" + view.rawValue)
         }
     }
 }

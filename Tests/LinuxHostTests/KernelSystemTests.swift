@@ -254,6 +254,7 @@ private let page: UInt64 = 4096
 
         try process.perform(.setLimit(.memlock, soft: 0, hard: 0))
         #expect(try process.perform(.mlock(span(start, page))) == .failed(.EPERM))
+        #expect(try process.perform(.mlockall(.current)) == .failed(.EPERM))
         #expect(throws: SystemFailure.self) {
             try process.perform(.setLimit(.memlock, soft: page, hard: page))
         }
@@ -482,6 +483,12 @@ private let page: UInt64 = 4096
         #expect(try system.text(.vmstat).contains("pgfault "))
         #expect(try system.text(.zoneinfo).contains("Node 0, zone"))
         #expect(try system.text(.buddyinfo).contains("Node 0, zone"))
+        // debugfs may be there or not; where it is not, the failure says so.
+        do {
+            #expect(try system.text(.unusableIndex).contains("Node 0"))
+        } catch let failure as SystemFailure {
+            #expect(failure.description.contains("debugfs"))
+        }
     }
 
     @Test func `of a process leave the helper out`() throws {
