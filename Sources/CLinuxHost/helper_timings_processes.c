@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 /// A child of the helper's own, which it can wait for and which does not outlive it.
 static HELPER_CODE int64_t fork_child(void) {
@@ -19,8 +20,15 @@ static HELPER_CODE int64_t fork_child(void) {
 
 static HELPER_CODE void leave(void) { helper_syscall(__NR_exit_group, 0, 0, 0, 0, 0, 0); }
 
-static HELPER_CODE void wait_for(int64_t child) {
-    helper_syscall(__NR_wait4, (uint64_t)child, 0, 0, 0, 0, 0);
+/// Waits for a child to end; the nanoseconds of processor time that it used in its life.
+///
+/// LINUX: user and system time are estimates, their sum is exact to a microsecond, and it
+/// includes the exit up to where the parent can notice it: the memory is gone by then.
+static HELPER_CODE int64_t wait_for(int64_t child) {
+    struct rusage usage;
+    helper_syscall(__NR_wait4, (uint64_t)child, 0, 0, (uint64_t)&usage, 0, 0);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
+           (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
 }
 
 /// Waits for eight bytes; children do so until they are let go.
@@ -34,22 +42,10 @@ static HELPER_CODE void give(int descriptor, int64_t value) {
     helper_syscall(__NR_write, (uint64_t)descriptor, (uint64_t)&value, 8, 0, 0, 0);
 }
 
-/// Stays on the present processor, where parent and child take turns: wall time is then the sum
-/// of what they do.
-static HELPER_CODE void stay_on_one_processor(void) {
-    uint32_t here = 0;
-    uint64_t set[16];
-    for (int word = 0; word < 16; word++) set[word] = 0;
-    helper_syscall(__NR_getcpu, (uint64_t)&here, 0, 0, 0, 0, 0);
-    set[here / 64 % 16] = 1ull << here % 64;
-    helper_syscall(__NR_sched_setaffinity, 0, sizeof set, (uint64_t)set, 0, 0, 0);
-}
-
-/// fork(2) in a parent with populated memory, alone or until its child is gone again.
+/// fork(2) in a parent with populated memory, alone or with the life and death of its child.
 static HELPER_CODE int64_t time_fork(struct timing *timing, int until_exit) {
     int64_t area = timing_touched(timing->pages);
     if (timing_failed(area)) return area;
-    if (until_exit) stay_on_one_processor();
     int64_t time = 0;
     for (int round = 0; round < 2; round++) {  // the first one warms
         int hold[2];
@@ -57,14 +53,14 @@ static HELPER_CODE int64_t time_fork(struct timing *timing, int until_exit) {
         int64_t start = timing_now();
         int64_t child = fork_child();
         if (child == 0) {
-            if (!until_exit) take(hold[0]);
+            take(hold[0]);
             leave();
         }
         if (timing_failed(child)) return child;
         time = timing_now() - start;
         give(hold[1], 1);
-        wait_for(child);
-        if (until_exit) time = timing_now() - start;
+        int64_t life = wait_for(child);
+        if (until_exit) time += life;
         helper_syscall(__NR_close, (uint64_t)hold[0], 0, 0, 0, 0, 0);
         helper_syscall(__NR_close, (uint64_t)hold[1], 0, 0, 0, 0, 0);
     }
@@ -117,6 +113,7 @@ static HELPER_CODE int64_t time_exits(int64_t file, uint64_t pages, uint64_t cou
             }
             give(ready[1], result == 0 ? 1 : result);
             take(hold[0]);
+            give(ready[1], timing_now());
             leave();
         }
         if (timing_failed(child)) return child;
@@ -128,10 +125,9 @@ static HELPER_CODE int64_t time_exits(int64_t file, uint64_t pages, uint64_t cou
     }
     int64_t time = 0;
     for (uint64_t index = 0; index < count; index++) {
-        int64_t start = timing_now();
         give(holds[index], 1);
-        wait_for(children[index]);
-        time += timing_now() - start;
+        int64_t before = take(ready[0]);
+        time += wait_for(children[index]) - before;
         helper_syscall(__NR_close, (uint64_t)holds[index], 0, 0, 0, 0, 0);
     }
     helper_syscall(__NR_close, (uint64_t)ready[0], 0, 0, 0, 0, 0);
@@ -144,7 +140,6 @@ static HELPER_CODE int64_t time_locked_exit(struct timing *timing) {
     if (timing->count > most_processes) return -22;
     int64_t file = timing_cached_file(timing->pages);
     if (timing_failed(file)) return file;
-    stay_on_one_processor();
     int64_t bare = time_exits(file, 0, timing->count);
     if (timing_failed(bare)) return bare;
     int64_t locked = time_exits(file, timing->pages, timing->count);

@@ -4,7 +4,9 @@
 //
 // Each sample is taken in a fresh helper (Helper.swift), whose address space holds nothing but
 // what is measured, around the raw system calls or accesses. Memory is used once just before, as
-// a virtual machine's idle memory costs its first user more; huge pages are off.
+// a virtual machine's idle memory costs its first user more; huge pages are off. Time is
+// processor time, the helper's or its children's, so that other work on the machine disturbs
+// little: compare it with processor time.
 //
 // SEE     CLinuxHost/helper_timings*.c (the operations themselves).
 
@@ -39,7 +41,7 @@ package enum KernelTimings {
         case filePopulate = "file-populate"
         /// fork, as the parent sees it, of written pages.
         case fork
-        /// fork, exit of the child and wait, on one processor.
+        /// fork, and all that the child does until it is gone: it exits at once.
         case forkExit = "fork-exit"
         /// First write of a forked child to each page it shares with its parent.
         case copyOnWrite = "cow-write"
@@ -58,7 +60,7 @@ package enum KernelTimings {
         /// First read of the page of one of 60,000 areas, in random order.
         case faultRandom = "fault-random"
         /// What locked pages of one cached file add to the exit of each of this many processes
-        /// that have them locked, exiting one after the other on one processor.
+        /// that have them locked, exiting one after the other.
         case lockedExit1 = "locked-exit-1"
         case lockedExit8 = "locked-exit-8"
         case lockedExit64 = "locked-exit-64"
