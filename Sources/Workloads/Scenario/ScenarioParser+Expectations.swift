@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Mooring
+
+/// Claims about views and counters.
+extension ScenarioParser {
+    /// What a claim about a process may be about, besides a field of its status.
+    private static let views = [
+        "maps", "smaps", "flags", "perms", "present", "swapped", "rollup",
+    ]
+
+    /// The fields of status that a scenario most likely means, for suggestions.
+    private static let statusFields = [
+        "VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem",
+        "VmData", "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap", "Threads", "Name",
+    ]
+
+    /// Takes what follows the word `expect`.
+    mutating func expectation() throws(ScenarioError) -> Expectation {
+        let subject = try subject()
+        let relations = Expectation.Relation.allCases.filter { relation in
+            switch relation {
+            case .equal, .notEqual: true
+            case .has, .lacks: subject.isFlags
+            default: subject.isNumber
+            }
+        }
+        guard let token = peek, let relation = Expectation.Relation(rawValue: token.text),
+            relations.contains(relation)
+        else {
+            throw failureHere(
+                wanted: "a comparison",
+                "Accepted here: " + relations.map(\.rawValue).joined(separator: ", ") + ".")
+        }
+        taken += 1
+        return Expectation(subject, relation, try value(of: subject))
+    }
+
+    private mutating func subject() throws(ScenarioError) -> Expectation.Subject {
+        if takeWord("machine") {
+            return .machine(field: try name("a field of meminfo, as in Mlocked").text)
+        }
+        if takeWord("vmstat") {
+            return .vmstat(counter: try name("a counter of vmstat, as in pgfault").text)
+        }
+        let process = try livingProcess()
+        let view = try name("a field of status, as in VmLck, or a view")
+        switch view.text {
+        case "maps":
+            let wantsSpan = peek?.kind == .word || peek?.kind == .number
+            return .areaCount(process, wantsSpan ? try span(of: process) : nil)
+        case "smaps":
+            let span = try span(of: process)
+            return .smaps(process, span, field: try name("a field of smaps, as in Locked").text)
+        case "flags": return .flags(process, try span(of: process))
+        case "perms": return .permissions(process, try span(of: process))
+        case "present": return .pages(process, try span(of: process), .present)
+        case "swapped": return .pages(process, try span(of: process), .swapped)
+        case "rollup":
+            return .rollup(
+                process, field: try name("a field of smaps_rollup, as in Rss").text)
+        case let field where field.first?.isUppercase == true:
+            return .status(process, field: field)
+        default:
+            throw failure(
+                at: view, "\"\(view.text)\" is neither a view nor a field of status",
+                Suggestion.remedy(for: view.text, accepted: Self.views + Self.statusFields))
+        }
+    }
+
+    /// Takes the rest of the line.
+    private mutating func value(
+        of subject: Expectation.Subject
+    ) throws(ScenarioError) -> Expectation.Value {
+        guard let first = peek, let last = tokens.last else {
+            throw failureHere(
+                wanted: "a value", "Write a number such as 128M, or the text of the field.")
+        }
+        if first.kind == .string {
+            taken += 1
+            return .text(first.text)
+        }
+        taken = tokens.count
+        let range = first.range.lowerBound..<last.range.upperBound
+        let bytes = line.dropFirst(range.lowerBound).prefix(range.count)
+        let text = String(decoding: bytes, as: UTF8.self)
+        if !subject.isText, let number = Quantity.parse(text) { return .number(number) }
+        guard !subject.isCount else {
+            throw failure(
+                at: range, "\"\(text)\" is no number",
+                "Write a decimal number, with K, M, G, T or P for a unit, or a hexadecimal one.")
+        }
+        return .text(text)
+    }
+}
+
+extension Expectation.Subject {
+    /// Whether the right-hand side is text even where it looks like a number.
+    var isText: Bool {
+        switch self {
+        case .permissions, .flags: true
+        default: false
+        }
+    }
+    /// Whether the right-hand side can only be a number.
+    var isCount: Bool {
+        switch self {
+        case .smaps, .areaCount, .pages, .vmstat: true
+        default: false
+        }
+    }
+    /// Whether greater and less mean anything.
+    var isNumber: Bool { !isText }
+    /// Whether the claim is about flags of VMAs.
+    var isFlags: Bool {
+        if case .flags = self { true } else { false }
+    }
+}
