@@ -71,14 +71,27 @@ package struct FileDescription: Hashable, Sendable {
     package var name: String
     /// What the descriptor that mmap is given may do.
     package var access: Protection
+    /// Whether its pages are in the page cache when the work starts.
+    package var isCached: Bool
+    /// The pages, as offsets in the file, that the page cache keeps in folios of more than one
+    /// page, ascending.
+    ///
+    /// A read fault maps every folio that its fault-around window touches: whole if the folio lies
+    /// in the VMA and in one page table, else the pages in the window. The sizes are powers of
+    /// two, and the folios are aligned to their size in the file. A recording does not show folios;
+    /// the importer infers those that its faults need (``PerfScriptImporter``).
+    package var largeFolios: [Range<UInt64>]
 
     package init(
-        kind: Kind, length: UInt64, name: String, access: Protection = [.read, .write]
+        kind: Kind, length: UInt64, name: String, access: Protection = [.read, .write],
+        isCached: Bool = false, largeFolios: [Range<UInt64>] = []
     ) {
         self.kind = kind
         self.length = length
         self.name = name
         self.access = access
+        self.isCached = isCached
+        self.largeFolios = largeFolios
     }
 }
 

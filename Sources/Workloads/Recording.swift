@@ -23,18 +23,42 @@ package struct Step: Hashable, Sendable {
     }
 }
 
-/// What a recording knows of a process beyond its steps.
+/// What a recording knows of a process beyond its steps, for one address space that it had.
 package struct RecordedProcess: Hashable, Sendable {
     package var process: ProcessID
+    /// Which of its address spaces: how many times it had called execve(2) by then.
+    ///
+    /// 0 is what fork left it; a child that shared its parent's memory has no such entry.
+    package var image: Int
     /// The name it had last (`comm`).
     package var name: String
-    /// Peak resident memory at its exit (`VmHWM`), in bytes, where the recorder learned it.
+    /// The most that was resident at one time (`VmHWM`), in bytes, where the recorder learned it.
     package var peakResident: UInt64?
+    /// What was resident when the address space ended, where the recorder learned it.
+    package var lastResident: ResidentFigures?
 
-    package init(process: ProcessID, name: String, peakResident: UInt64? = nil) {
+    package init(
+        process: ProcessID, image: Int = 1, name: String, peakResident: UInt64? = nil,
+        lastResident: ResidentFigures? = nil
+    ) {
         self.process = process
+        self.image = image
         self.name = name
         self.peakResident = peakResident
+        self.lastResident = lastResident
+    }
+}
+
+/// Resident memory by kind, in bytes: RssAnon, RssFile and RssShmem.
+package struct ResidentFigures: Hashable, Sendable {
+    package var anonymous: UInt64
+    package var file: UInt64
+    package var sharedMemory: UInt64
+
+    package init(anonymous: UInt64 = 0, file: UInt64 = 0, sharedMemory: UInt64 = 0) {
+        self.anonymous = anonymous
+        self.file = file
+        self.sharedMemory = sharedMemory
     }
 }
 
