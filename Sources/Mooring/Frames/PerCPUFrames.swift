@@ -120,7 +120,8 @@ struct PerCPUFrames {
     /// - Returns: Whether the list has a frame now.
     @inline(never)
     func refill(_ type: MigrateType, keeping mark: Watermark, best: ZoneType, on cpu: CPU) -> Bool {
-        if high.load() == 0 { restoreHigh() }
+        // Somebody wants the frames on the other two lists.
+        if high.load() == 0 { drain(on: cpu) }
         let zone = zone
         let wanted = max(1, batch)
         let stack = stack(type)

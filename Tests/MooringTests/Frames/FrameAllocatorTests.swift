@@ -226,6 +226,22 @@ import Testing
         try machine.allocator.checkInvariants()
     }
 
+    @Test func `drains all lists of a busy CPU when one of them is refilled`() throws {
+        var configuration = MemoryConfiguration(frames: 4096)
+        configuration.perCPUBatch = 63
+        let machine = try FrameMachine(configuration, cpuCount: 2)
+        let busy = machine.cpus[1]
+        busy.enter()
+        #expect(machine.allocator.allocate(type: .movable, on: busy) != .none)
+        machine.allocator.drainAll(on: machine.cpu)
+        #expect(machine.allocator.usedPerCPUFrames == 62)
+        #expect(machine.allocator.allocate(type: .unmovable, on: busy) != .none)
+        let lists = machine.allocator.lists(cpu: 1, zone: 0)
+        #expect(lists.count(.movable).load() == 0)
+        #expect(lists.count(.unmovable).load() == 62)
+        try machine.allocator.checkInvariants()
+    }
+
     // MARK: Migrate types
 
     @Test func `takes whole pageblocks for another type at no cost`() throws {
