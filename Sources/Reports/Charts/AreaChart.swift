@@ -145,9 +145,11 @@ struct AreaChart {
     private var lockedLine: Markup {
         guard series.locked.contains(where: { $0 > 0 }) else { return "" }
         var path = ""
-        for sample in series.locked.indices {
-            path += sample == 0 ? "M" : "L"
-            path += "\(coordinate(x(sample))) \(coordinate(y(series.locked[sample])))"
+        for run in runs(of: series.locked.map { (0, $0) }) {
+            for (step, sample) in run.enumerated() {
+                path += step == 0 ? "M" : "L"
+                path += "\(coordinate(x(sample))) \(coordinate(y(series.locked[sample])))"
+            }
         }
         return "<path class=\"halo\" d=\"\(path)\"/><path class=\"locked-line\" d=\"\(path)\"/>\n"
     }

@@ -59,7 +59,7 @@ struct Axis {
         while index * step * unit <= last * (1 + 1e-9), ticks.count < 12 {
             let value = index * step
             let text =
-                decimals == 0
+                decimals == 0 || index == 0
                 ? Figures.count(Int(value.rounded())) : Figures.fixed(value, decimals: decimals)
             ticks.append((value * unit, label(text)))
             index += 1

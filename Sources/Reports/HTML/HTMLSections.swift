@@ -54,7 +54,7 @@ extension HTMLReport {
             markup += "<span>\(detail)</span></div>\n"
         }
         let peak = summary.peak
-        let many = summary.processes.count > 1 ? "all processes together" : "at one time"
+        let many = summary.processes.count > 1 ? "all processes" : "at one time"
         add("Peak resident", Figures.bytes(peak.resident), many)
         add("Peak locked", Figures.bytes(peak.locked), many)
         add("Peak page tables", Figures.bytes(peak.pageTables), many)
@@ -62,7 +62,7 @@ extension HTMLReport {
         add(
             "Page faults", Figures.count(report.faultCount),
             major > 0
-                ? "\(Figures.count(major)) waited for a device" : "none waited for a device")
+                ? "\(Figures.count(major)) of them major" : "none of them major")
         let failed = report.systemCalls.reduce(0) { $0 + $1.errorCount }
         add(
             "System calls", Figures.count(report.callCount),
@@ -159,8 +159,8 @@ extension HTMLReport {
         guard report.summary.differenceCount > 0 else { return "" }
         return section(
             "Differences from the recording", id: "differences",
-            lead: "Each operation was given the recorded addresses, so that one difference does "
-                + "not bring about the next.",
+            lead: "Where a mapping lies elsewhere than recorded, later operations follow it there, "
+                + "so that one difference does not bring about the next.",
             report.differenceTable(limit: Limit.findings).markup)
     }
 

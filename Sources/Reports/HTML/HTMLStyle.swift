@@ -34,12 +34,12 @@ enum HTMLStyle {
         .verdict.bad{background:var(--bad-page);border-color:var(--bad)}
         .verdict>b{color:var(--good);font-size:20px;line-height:1.2}
         .verdict.bad>b{color:var(--bad)}
-        .verdict p{margin:0}.verdict p+p{font-size:14px;color:var(--quiet);margin-top:2px}
+        .verdict p{margin:0}.verdict p:first-child{font-size:16px;font-weight:600}.verdict.bad p{color:var(--ink)}.verdict p+p,.verdict.bad p+p{font-size:14px;color:var(--quiet);margin-top:2px}
         .verdict a{color:inherit}
-        .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:12px;
+        .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(142px,1fr));gap:12px;
         margin:0 0 12px}
         .card,section{background:var(--card);border:1px solid var(--line);border-radius:10px}
-        .card{padding:12px 16px}
+        .card{padding:12px 14px}
         .card span{display:block;color:var(--quiet);font-size:13px}
         .card b{display:block;font-size:22px;line-height:1.3;font-weight:600;
         font-variant-numeric:tabular-nums}
@@ -103,7 +103,7 @@ enum HTMLStyle {
         i.swatch-hatch{background:repeating-linear-gradient(135deg,var(--ink) 0 1.3px,
         transparent 1.3px 5px);width:22px;box-shadow:inset 0 0 0 1px var(--line)}
         .strip rect{rx:2px}
-        .gap path{stroke:var(--quiet);stroke-dasharray:2 4}.gap text{fill:var(--quiet);
+        .gap path,.skip{stroke:var(--quiet);stroke-dasharray:2 4;fill:none}.gap text{fill:var(--quiet);
         font-size:11px}
         output{color:var(--ink)}
         dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:8px 0 0;
@@ -119,16 +119,18 @@ enum HTMLStyle {
     static let script: Markup = """
         (function(){var map=document.getElementById('pageblocks'),
         out=document.getElementById('pageblock');if(!map||!out)return;var d=map.dataset,
+        rows=d.rows.split(' ').map(function(r){return r.split(':').map(Number)}),
         names={F:'free',A:'anonymous',M:'files',S:'shared memory',L:'locked',T:'page tables',
         O:'reserved and other'};
         function size(n){var u=['B','KiB','MiB','GiB','TiB'],i=0;
         while(n>=1024){if(i==4)break;n/=1024;i++}return (+n.toFixed(2))+' '+u[i]}
         map.addEventListener('mousemove',function(e){
         var p=new DOMPoint(e.clientX,e.clientY).matrixTransform(map.getScreenCTM().inverse()),
-        x=Math.floor((p.x-d.left)/d.size),y=Math.floor((p.y-d.top)/d.size),
-        i=y*d.columns+x,c=d.cells.substr(2*i,2);
+        x=Math.floor((p.x-d.left)/d.size),
+        y=rows.findIndex(function(r){return p.y>=r[1]?r[1]+ +d.size>p.y:false}),
+        c=d.cells.substr(2*(y*d.columns+x),2);
         if(0>x||x>=+d.columns||0>y||!c){out.textContent='';return}
-        out.textContent='At '+size(i*d.step)+': '+names[c[0]]+
+        out.textContent='At '+size((rows[y][0]*d.columns+x)*d.step)+': '+names[c[0]]+
         (c[0]=='F'?'':', about '+Math.round(c[1]/9*100)+' % in use')});
         map.addEventListener('mouseleave',function(){out.textContent=''})})()
         """

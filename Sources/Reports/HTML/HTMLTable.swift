@@ -35,7 +35,10 @@ extension Table {
             styles.isEmpty ? "" : " class=\"\(styles.joined(separator: " "))\""
         guard let bar = cell.bar else { return "<td\(style)>\(cell.text)</td>" }
         let start = min(max(bar.lowerBound, 0), 1) * 100
-        let width = min(max(bar.upperBound, 0), 1) * 100 - start
+        // What is there at all is seen.
+        let width =
+            bar.upperBound > bar.lowerBound
+            ? max(min(max(bar.upperBound, 0), 1) * 100 - start, 0.1) : 0
         return """
             <td\(style)><div class="barred"><span>\(cell.text)</span><i><b \
             style="margin-left:\(start)%;width:\(width)%"></b></i></div></td>
