@@ -91,9 +91,9 @@ extension HTMLReport {
     }
 
     var physicalMemory: Markup {
-        guard let memory = report.picture?.memory else { return "" }
+        guard let picture = report.picture, let memory = picture.memory else { return "" }
         return section(
-            "Physical memory",
+            "Physical memory \(picture.moment)",
             lead: "\(Figures.bytes(memory.bytes)) in pageblocks of "
                 + "\(Figures.bytes(PhysicalMap.pageblockBytes)), from address 0; the colour is that "
                 + "of the owner of most of what is in use.",
@@ -114,7 +114,8 @@ extension HTMLReport {
     }
 
     var fragmentation: Markup {
-        let zones = (report.picture?.zones ?? []).filter { !$0.rows.isEmpty }
+        guard let picture = report.picture else { return "" }
+        let zones = picture.zones.filter { !$0.rows.isEmpty }
         guard !zones.isEmpty else { return "" }
         var contents: Markup = ""
         for zone in zones.prefix(Limit.zones) {
@@ -127,8 +128,8 @@ extension HTMLReport {
                 """
         }
         return section(
-            "Free memory and its fragmentation",
-            lead: "At the end of the run. Unusable: how much of free memory is in blocks too small "
+            "Free memory and its fragmentation \(picture.moment)",
+            lead: "Unusable: how much of free memory is in blocks too small "
                 + "for a request. Fragmentation: why a request would fail, toward 0 for lack of "
                 + "memory, toward 1 because free memory is scattered.",
             contents)
