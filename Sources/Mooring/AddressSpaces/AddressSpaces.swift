@@ -70,7 +70,9 @@ struct AddressSpaces {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.freeTables(in: space, floor: 0, ceiling: PageTables.userTop, on: cpu)
+        tables.freeTables(
+            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
+            on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
