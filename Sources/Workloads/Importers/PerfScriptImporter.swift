@@ -34,8 +34,9 @@ package struct PerfScriptImporter {
         package var source = "perf script"
         /// Whether to import a text in which events are missing.
         package var allowsLostEvents = false
-        /// Whether the program may lock memory without limit, unless the text says. Recording
-        /// takes privileges, and the program has them, too.
+        /// Whether the program may lock memory without limit, unless the text says.
+        ///
+        /// Recording takes privileges, and the program has them, too.
         package var hasLockPrivilege = true
 
         package init() {}
@@ -258,8 +259,7 @@ package struct PerfScriptImporter {
     mutating func leave(_ process: PerfScriptProcess) {
         spaces[process.space].users -= 1
         let space = spaces[process.space]
-        if space.owner == process.id, space.image == process.image, space.image > 0 || !isStart(space)
-        {
+        if space.owner == process.id, space.image == process.image, !isStart(space) {
             let counted = space.counter.flatMap { counters[$0] }
             finished.append(
                 RecordedProcess(

@@ -48,7 +48,8 @@ struct PerfScriptReader {
         }
         guard let event = event() else {
             throw PerfScriptError(
-                line: lineNumber, problem: "an event whose fields are torn: " + excerpt(from: start),
+                line: lineNumber,
+                problem: "an event whose fields are torn: " + excerpt(from: start),
                 remedy: "Make the text again from the recording with `perf script`.")
         }
         line.event = event

@@ -180,8 +180,8 @@ struct FileAreas {
             return start..<(start + (1 << order))
         }
         func matches(_ folios: [Range<UInt64>]) -> Bool {
-            missing(mapped(byFaultAt: address, in: index, window: window, folios: folios), in: index)
-                == growth
+            let ranges = mapped(byFaultAt: address, in: index, window: window, folios: folios)
+            return missing(ranges, in: index) == growth
         }
         let largest: UInt64 = 9
         for sum in 1...(2 * largest) {
