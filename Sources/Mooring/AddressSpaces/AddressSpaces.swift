@@ -132,7 +132,8 @@ struct AddressSpaces {
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, vma: vma,
+                    populatedEnd: end, cpu: cpu)
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.

@@ -84,18 +84,29 @@ extension FaultHandler {
         var mapped = 0
         var address = window.lowerBound
         while address < window.upperBound {
-            let index = TableLevel.pte.index(of: address)
             let offset = fault.vma.pageOffset(of: address)
-            if offset >= end { break }
-            if table[index].isEmpty {
-                let pfn = file.index.lookup(offset)
-                if pfn != .none {
+            guard offset < end else { break }
+            // 512 pages of a file at a time, the part of them that the window has.
+            let inLeaf = 512 - offset & 511
+            let stop = min(
+                window.upperBound, address + min(inLeaf, end - offset) << pageShift)
+            guard let leaf = file.index.leaf(containing: offset) else {
+                address = stop
+                continue
+            }
+            var slot = Int(offset - leaf.firstOffset)
+            var index = TableLevel.pte.index(of: address)
+            while address < stop {
+                let pfn = leaf.pfns[slot]
+                if pfn != .none, table[index].isEmpty {
                     counts.map(pfn, frames[pfn], isLocked: isLocked, on: fault.cpu)
                     table.set(index, Entry(frame: pfn, bits: bits))
                     mapped += 1
                 }
+                slot += 1
+                index += 1
+                address += pageSize
             }
-            address += pageSize
         }
         fault.cpu.count(.faultAroundMapped, mapped)
         return mapped
@@ -105,8 +116,11 @@ extension FaultHandler {
     /// VMA and to the page table.
     @inline(__always)
     private func window(of fault: Fault) -> Range<UInt64> {
-        let size = UInt64(faultAroundPages) << pageShift
         let region = UInt64(1) << TableLevel.pmd.rawValue
+        if fault.populatedEnd > fault.page {
+            return fault.page..<min(fault.populatedEnd, (fault.page | (region - 1)) + 1)
+        }
+        let size = UInt64(faultAroundPages) << pageShift
         let from = max(fault.page & ~(size - 1), fault.vma.start)
         let to = min(from + size, fault.vma.end, (fault.page | (region - 1)) + 1)
         return from..<max(to, fault.page + pageSize)
