@@ -95,6 +95,13 @@ package struct PerfScriptImporter {
 
     private init(options: Options) { self.options = options }
 
+    /// Whether a line can only be perf's.
+    static func looksLikeOne(_ line: ArraySlice<UInt8>) -> Bool {
+        let text = String(decoding: line.prefix(300), as: UTF8.self)
+        return ["PERF_RECORD_", ": exceptions:page_fault_", ": syscalls:sys_e", ": kmem:rss_stat"]
+            .contains { text.contains($0) }
+    }
+
     /// Imports a text.
     ///
     /// - Throws: ``PerfScriptError`` where a line is torn or foreign, events were lost, or the

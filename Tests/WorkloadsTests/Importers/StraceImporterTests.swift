@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct StraceImporterTests {
     private func fixture(_ name: String) throws -> Imported {
-        try WorkFile.importText(Fixture.path(name), as: .strace)
+        try ImportFormat.strace.imported(from: WorkFile.bytes(of: Fixture.path(name)))
     }
 
     @Test(arguments: [
@@ -226,7 +226,7 @@ import Testing
                 if text.isEmpty { break }
             }
             do {
-                var stream = ImportStream(ImportFormat.strace.makeImporter())
+                var stream = ImportStream(StraceImporter())
                 try stream.feed(text)
                 _ = try stream.finish()
             } catch {
