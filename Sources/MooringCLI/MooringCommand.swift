@@ -35,7 +35,7 @@ struct MooringCommand: ParsableCommand {
 enum Main {
     static func main() {
         // The engine waits for locks without system calls of its own.
-        SchedulingPoint.setYield { sched_yield() }
+        SchedulingPoint.setYield { _ = sched_yield() }
         // A reader that goes away ends the output, not the program with a signal.
         signal(SIGPIPE, SIG_IGN)
         do {

@@ -130,7 +130,7 @@ package final class EngineSystem: MemorySystem {
         files[id] = machine.makeFile(
             named: description.name, kind: description.kind == .disk ? .disk : .memory,
             length: .bytes(description.length), access: description.access,
-            isCached: description.isCached)
+            isCached: description.isCached, largeFolios: description.largeFolios)
     }
 
     private func execute(_ image: ExecImage, _ task: Machine.Task) throws {
