@@ -141,7 +141,7 @@ extension PerfScriptImporter {
             var file: Int?
             if area.hasFile {
                 let index = self.file(line, of: area)
-                files[index].extent = max(files[index].extent, area.offset + area.length)
+                files[index].extent = max(files[index].extent, area.offset &+ area.length)
                 spaces[process.space].files.map(
                     area.start, length: area.length, file: index, offset: area.offset,
                     isShared: false)
@@ -166,10 +166,10 @@ extension PerfScriptImporter {
         if let pages = build.argumentPages, pages > 0,
             let stack = build.areas.last(where: { $0.name == "[stack]" })
         {
-            let length = UInt64(pages) * pageSize
+            let length = min(UInt64(pages) * pageSize, stack.length)
             add(
                 line,
-                .access(.absolute(address: stack.end - length, length: length), .write),
+                .access(.absolute(address: stack.end &- length, length: length), .write),
                 recorded: .value(0))
         }
         for fault in build.faults {

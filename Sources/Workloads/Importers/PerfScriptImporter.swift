@@ -24,7 +24,8 @@ import Mooring
 /// The events are those of ``events`` and ``calls``. Only the program counts that the recording's
 /// first execve starts, and what descends from it. What such a text cannot tell is not in the
 /// recording: limits that setrlimit(2) changed, the ranges of process_madvise(2), failed forks,
-/// and reads and writes of files without a mapping.
+/// and reads and writes of files without a mapping. Of a program whose segments are aligned to
+/// more than a page, the holes between them look mapped. Mappings of /dev/zero become anonymous.
 package struct PerfScriptImporter {
     /// What to do where a text leaves room.
     package struct Options {
@@ -95,6 +96,14 @@ package struct PerfScriptImporter {
 
     private init(options: Options) { self.options = options }
 
+    /// Whether a text begins as one that this importer reads.
+    package static func recognizes(_ text: some Sequence<UInt8>) -> Bool {
+        var reader = PerfScriptReader(Array(text.prefix(4096)))
+        guard let line = try? reader.next() else { return false }
+        if case .other = line.event { return line.thread == 0 || line.process != 0 }
+        return true
+    }
+
     /// Imports a text.
     ///
     /// - Throws: ``PerfScriptError`` where a line is torn or foreign, events were lost, or the
@@ -138,7 +147,7 @@ package struct PerfScriptImporter {
         default: break
         }
         guard processes[line.process] != nil else { return }
-        now = line.time - (startTime ?? line.time)
+        now = line.time &- (startTime ?? line.time)
         if case .resident(let space, let isOwn, let kind, let bytes) = line.event {
             resident(line, space: space, isOwn: isOwn, kind: kind, bytes: bytes)
             return

@@ -74,7 +74,7 @@ struct PerfScriptReader {
             }
             skipSpaces()
             return PerfScriptLine(
-                process: process, thread: thread, time: seconds * 1_000_000_000 + fraction)
+                process: process, thread: thread, time: seconds &* 1_000_000_000 &+ fraction)
         }
         return nil
     }

@@ -2,6 +2,7 @@
 
 import Foundation
 import Mooring
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -212,6 +213,35 @@ import Testing
         let error = try #require(Self.error(importing: text))
         #expect(error.line == (text.isEmpty ? 0 : 1))
         #expect(!error.remedy.isEmpty)
+    }
+
+    @Test func `no text makes the importer trap`() throws {
+        var random = SeededRandom.fromEnvironment()
+        let seed = random.seed
+        let text = try Self.fixture("life.txt")
+        for _ in 0..<60 {
+            var damaged = text
+            for _ in 0..<40 {
+                let place = Int.random(in: 0..<text.count, using: &random)
+                // Digits for digits: most lines stay lines, with other numbers in them.
+                damaged[place] =
+                    damaged[place] >= 0x30 && damaged[place] <= 0x39
+                    ? UInt8.random(in: 0x30...0x39, using: &random) : damaged[place]
+            }
+            damaged[Int.random(in: 0..<text.count, using: &random)] ^= 0x11
+            do throws(PerfScriptError) {
+                _ = try PerfScriptImporter.recording(from: damaged)
+            } catch {
+                #expect(!error.remedy.isEmpty, "seed \(seed)")
+            }
+        }
+    }
+
+    @Test func `its texts are told from others`() throws {
+        #expect(PerfScriptImporter.recognizes(try Self.fixture("true.txt")))
+        #expect(!PerfScriptImporter.recognizes(Array("process db\n".utf8)))
+        #expect(!PerfScriptImporter.recognizes(Array("12 mmap(NULL, 8192) = 0x7f\n".utf8)))
+        #expect(!PerfScriptImporter.recognizes([]))
     }
 
     @Test func `lost events are refused unless they are allowed`() throws {
