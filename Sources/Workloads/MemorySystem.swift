@@ -38,6 +38,9 @@ package struct ProcessSample: Hashable, Sendable {
     package var locked: UInt64 = 0
     /// VmPTE.
     package var pageTables: UInt64 = 0
+    /// Page faults so far, without and with a wait for a device.
+    package var minorFaults: UInt64 = 0
+    package var majorFaults: UInt64 = 0
 
     /// VmRSS.
     package var resident: UInt64 { anonymous + file + sharedMemory }
@@ -52,6 +55,10 @@ package struct ProcessSample: Hashable, Sendable {
 package protocol MemorySystem: AnyObject {
     /// What reports call it: `mooring`, or `Linux 6.18.44`.
     var name: String { get }
+
+    /// Whether nothing but the work runs on its machine, so that machine-wide figures are the
+    /// work's own. What a scenario claims of the machine is not checked where this is `false`.
+    var ownsMachine: Bool { get }
 
     /// Carries out one operation.
     ///
@@ -71,6 +78,27 @@ package protocol MemorySystem: AnyObject {
 
     /// A machine-wide view as text.
     func text(_ view: MachineView) throws -> String
+
+    /// How many faults of each kind there have been, where the system tells more kinds apart than
+    /// ``ProcessSample`` does; empty where it does not.
+    func faultCounts() throws -> [FaultCount]
+}
+
+extension MemorySystem {
+    package var ownsMachine: Bool { true }
+    package func faultCounts() throws -> [FaultCount] { [] }
+}
+
+/// How many faults of one kind there were.
+package struct FaultCount: Hashable, Sendable {
+    /// What reports call the kind: `zero page`, `copy on write`.
+    package var kind: String
+    package var count: UInt64
+
+    package init(kind: String, count: UInt64) {
+        self.kind = kind
+        self.count = count
+    }
 }
 
 /// Why a system could not carry out an operation at all.

@@ -184,9 +184,10 @@ package enum Call: Hashable, Sendable {
     // Memory itself.
     /// An instruction touches every page of the span, in ascending order.
     case access(Span, AccessKind)
-    /// Writes a pattern that depends on `seed` and on the offset in the span alone.
+    /// Writes a pattern that depends on `seed` and on the offset in the span alone:
+    /// ``StorePattern``.
     case store(Span, seed: UInt64)
-    /// Reads the span; the outcome is a checksum of its bytes.
+    /// Reads the span; the outcome is ``StorePattern/checksum(_:)`` of its bytes.
     case load(Span)
 
     // Processes.
@@ -237,7 +238,7 @@ extension Outcome: CustomStringConvertible {
         case .value(0): "ok"
         case .value(let value): "0x" + String(value, radix: 16)
         case .failed(let error): error.description
-        case .signal(let signal, let address): "\(signal) at 0x" + String(address, radix: 16)
+        case .signal(let signal, let address): "\(signal.word) at 0x" + String(address, radix: 16)
         case .pages(let pages): pages.map { $0 & 1 == 1 ? "1" : "0" }.joined()
         }
     }

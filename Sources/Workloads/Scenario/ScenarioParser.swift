@@ -288,13 +288,3 @@ struct ScenarioParser {
         return file
     }
 }
-
-extension Call {
-    /// Whether a scenario may give the result a name.
-    package var returnsAddress: Bool {
-        switch self {
-        case .mmap, .mremap, .brk, .shmat: true
-        default: false
-        }
-    }
-}

@@ -2,52 +2,10 @@
 
 import Mooring
 
-extension Call {
-    /// The name of the system call; for what is none, the word that a scenario uses.
-    package var name: String {
-        switch self {
-        case .mmap: "mmap"
-        case .munmap: "munmap"
-        case .mprotect: "mprotect"
-        case .mremap: "mremap"
-        case .madvise: "madvise"
-        case .brk: "brk"
-        case .mincore: "mincore"
-        case .msync: "msync"
-        case .mlock: "mlock"
-        case .mlock2: "mlock2"
-        case .munlock: "munlock"
-        case .mlockall: "mlockall"
-        case .munlockall: "munlockall"
-        case .remapFilePages: "remap_file_pages"
-        case .movePages: "move_pages"
-        case .migratePages: "migrate_pages"
-        case .mbind: "mbind"
-        case .createFile: "file"
-        case .ftruncate: "ftruncate"
-        case .punchHole: "punch_hole"
-        case .readFile: "read_file"
-        case .writeFile: "write_file"
-        case .shmat: "shmat"
-        case .shmdt: "shmdt"
-        case .shmLock: "shmctl"
-        case .access: "touch"
-        case .store: "store"
-        case .load: "load"
-        case .spawn: "process"
-        case .fork: "fork"
-        case .exec: "exec"
-        case .exit: "exit"
-        case .setLimit: "setlimit"
-        case .setLockPrivilege: "privilege"
-        }
-    }
-}
-
 extension ScenarioPrinter {
     /// A call with its arguments, without who does it.
     package func text(_ call: Call) -> String {
-        "\(call.name)\(arguments(of: call))"
+        "\(call.kind.rawValue)\(arguments(of: call))"
     }
 
     /// The arguments, each with a space before it.

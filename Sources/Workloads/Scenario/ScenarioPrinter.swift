@@ -67,7 +67,8 @@ package struct ScenarioPrinter: Sendable {
     package func text(_ address: Address) -> String {
         switch address {
         case .absolute(let address): Quantity.hex(address)
-        case .region(let region, let offset): names.name(of: region) + distance(offset)
+        case .region(let region, let offset):
+            names.name(of: region) + (pageIndex(offset) ?? distance(offset))
         }
     }
 
@@ -90,6 +91,13 @@ package struct ScenarioPrinter: Sendable {
             if length == pageSize { return "\(name)[\(offset / page)]" }
             return "\(name)[\(offset / page)..<\((offset + Int64(length)) / page)]"
         }
+    }
+
+    /// An offset of whole pages as the number of a page.
+    private func pageIndex(_ offset: Int64) -> String? {
+        let page = Int64(pageSize)
+        guard offset != 0, offset % page == 0, offset.magnitude < 1 << 61 else { return nil }
+        return "[\(offset / page)]"
     }
 
     private func distance(_ offset: Int64) -> String {
