@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What importers of other tools' text have in common. Each reads lines as they come and gives a
-// recording at the end: `StraceImporter`, `LackeyImporter`. One for `perf script` belongs here too.
+// recording at the end: `StraceImporter`, `LackeyImporter`, `PerfScriptImporter`.
 //
 // Noise (messages of the tool, output of the program in between) is counted and told; a line that
 // must mean something and does not is an error.
@@ -14,6 +14,8 @@ package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
     case strace
     /// The output of `valgrind --tool=lackey --trace-mem=yes`.
     case lackey
+    /// The output of `perf script`, of the events that `mooring record` records.
+    case perfScript = "perf-script"
 
     /// The format that a text's beginning shows; `nil` if it shows none.
     package static func detect(_ beginning: some Collection<UInt8>) -> ImportFormat? {
@@ -22,6 +24,7 @@ package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
             if LackeyImporter.isAccess(line) || line.starts(with: Array("==".utf8)) {
                 return .lackey
             }
+            if PerfScriptReader.looksLikeOne(line) { return .perfScript }
             if StraceLine.looksLikeOne(line) { return .strace }
         }
         return nil
@@ -31,6 +34,7 @@ package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .strace: StraceImporter()
         case .lackey: LackeyImporter()
+        case .perfScript: PerfScriptImporter()
         }
     }
 }

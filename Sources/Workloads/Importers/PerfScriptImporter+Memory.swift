@@ -52,6 +52,7 @@ extension PerfScriptImporter {
         } else if fault.growth < expected {
             explanations.short += 1
             explanations.missingPages += expected - fault.growth
+            notes.add("a fault that mapped fewer pages than its window has", line: number)
         } else if let folios = spaces[space].files.explain(
             growth: fault.growth, faultAt: address, in: index, window: window)
         {
@@ -61,6 +62,7 @@ extension PerfScriptImporter {
                 byFaultAt: address, in: index, window: window, folios: folios)
         } else {
             explanations.unexplained += 1
+            notes.add("a fault that mapped more pages than folios explain", line: number)
         }
         spaces[space].files.fill(ranges, in: index)
     }
