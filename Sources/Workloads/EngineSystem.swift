@@ -72,6 +72,7 @@ package final class EngineSystem: MemorySystem {
                     address: try absolute(address), length: length, protection: protection,
                     flags: flags, file: try id.map(file), offset: offset))
         case .munmap(let span): try task.munmap(try region(span))
+        case .mprotect(let span, let protection): try task.mprotect(try region(span), protection)
         case .brk(let address): return .value(task.brk(try absolute(address)))
         case .access(let span, let kind): try task.access(try region(span), kind)
         case .store(let span, let seed): try store(try region(span), seed, task)
