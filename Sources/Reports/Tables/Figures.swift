@@ -57,7 +57,8 @@ enum Figures {
         guard value != 0 else { return "0 %" }
         if value < 0.1 { return "<0.1 %" }
         if value > 99.9, value < 100 { return ">99.9 %" }
-        return "\(fixed(value, decimals: value < 9.95 ? 1 : 0)) %"
+        let isWhole = value == value.rounded()
+        return "\(fixed(value, decimals: isWhole || value >= 9.95 ? 0 : 1)) %"
     }
 
     /// How far something is off: `+1.2 %`, `0.0 %`.

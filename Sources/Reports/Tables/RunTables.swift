@@ -11,16 +11,20 @@ extension RunReport {
         let hasRecorded = summary.processes.contains { $0.recordedPeakResident != nil }
         var columns: [Table.Column] = [
             .elastic("process"), .right("pid"), .right("parent"),
-            .left("lifetime", "From the step it appeared in to the step it ended in"),
-            .right("peak resident", "The most that was resident at one time (VmHWM)"),
+            .left(
+                "lifetime", "From the step it appeared in to the step it ended in",
+                yielding: .isDropped),
+            .right("peak resident", short: "resident", "The most that was resident at one time (VmHWM)"),
             .right("locked", "The most that was locked (VmLck), as seen after calls that lock"),
-            .right("page tables", "The most that its page tables took (VmPTE)"),
+            .right("page tables", short: "tables", "The most that its page tables took (VmPTE)"),
             .right("minor", "Faults that waited for no device"),
             .right("major", "Faults that waited for a device"),
         ]
         if hasRecorded {
             columns += [
-                .right("recorded peak", "VmHWM of the last program it ran, as the recording says"),
+                .right(
+                    "recorded peak", short: "recorded",
+                    "VmHWM of the last program it ran, as the recording says"),
                 .right("off by", "How far the peak at the end is from the recorded one"),
             ]
         }

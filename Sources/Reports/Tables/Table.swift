@@ -41,25 +41,40 @@ struct Table: Sendable {
         case right
     }
 
+    /// What happens to a column where a terminal is too narrow.
+    enum Yielding: Sendable {
+        case stays
+        /// Its texts are cut.
+        case isCut
+        /// It is left out.
+        case isDropped
+    }
+
     struct Column: Sendable {
         var title: String
         var alignment: Alignment
         /// What it means, for who asks: a tooltip in a page.
         var meaning: String?
-        /// Whether it may be cut where a terminal is too narrow.
-        var isElastic = false
+        /// The title where room is scarce: in a terminal.
+        var short: String?
+        /// What happens to it where a terminal is too narrow.
+        var yielding = Yielding.stays
 
-        static func left(_ title: String, _ meaning: String? = nil) -> Column {
-            Column(title: title, alignment: .left, meaning: meaning)
+        static func left(
+            _ title: String, _ meaning: String? = nil, yielding: Yielding = .stays
+        ) -> Column {
+            Column(title: title, alignment: .left, meaning: meaning, yielding: yielding)
         }
 
-        static func right(_ title: String, _ meaning: String? = nil) -> Column {
-            Column(title: title, alignment: .right, meaning: meaning)
+        static func right(_ title: String, short: String? = nil, _ meaning: String? = nil)
+            -> Column
+        {
+            Column(title: title, alignment: .right, meaning: meaning, short: short)
         }
 
         /// A column of text of any length.
         static func elastic(_ title: String, _ meaning: String? = nil) -> Column {
-            Column(title: title, alignment: .left, meaning: meaning, isElastic: true)
+            Column(title: title, alignment: .left, meaning: meaning, yielding: .isCut)
         }
     }
 
@@ -104,47 +119,49 @@ struct Table: Sendable {
 }
 
 extension Table {
+    private static let gap = 2
+
     /// The table for a terminal, one string a line, without trailing blanks.
     func lines(colouring: Colouring = .none, width: Int = .max) -> [String] {
+        var shown = Array(columns.indices)
         var widths = columns.indices.map { index in
-            rows.reduce(columns[index].title.count) { max($0, $1[index].text.count) }
+            rows.reduce(title(index).count) { max($0, $1[index].text.count) }
         }
-        shrink(&widths, to: width)
-        var lines = [
-            line(columns.map { Cell($0.title, .quiet) }, widths, colouring)
-        ]
-        lines += rows.map { line($0, widths, colouring) }
+        func total() -> Int { shown.reduce(Table.gap * (shown.count - 1)) { $0 + widths[$1] } }
+        for index in columns.indices
+        where columns[index].yielding == .isDropped && total() > width {
+            shown.removeAll { $0 == index }
+        }
+        // The widest gives way first.
+        let least = 12
+        while total() > width {
+            let elastic = shown.filter {
+                columns[$0].yielding == .isCut && widths[$0] > max(least, title($0).count)
+            }
+            guard let widest = elastic.max(by: { widths[$0] < widths[$1] }) else { break }
+            widths[widest] -= 1
+        }
+        let head = columns.indices.map { Cell(title($0), .quiet) }
+        var lines = ([head] + rows).map { line($0, shown, widths, colouring) }
         if let remark { lines.append(colouring.paint(remark, .quiet)) }
         return lines
     }
 
-    private static let gap = 2
+    private func title(_ index: Int) -> String { columns[index].short ?? columns[index].title }
 
-    /// Cuts elastic columns, the widest first, until the line fits.
-    private func shrink(_ widths: inout [Int], to width: Int) {
-        let least = 12
-        let whole = widths.reduce(Table.gap * (widths.count - 1), +)
-        guard width < whole else { return }
-        var excess = whole - width
-        while excess > 0 {
-            let elastic = columns.indices.filter { columns[$0].isElastic && widths[$0] > least }
-            guard let widest = elastic.max(by: { widths[$0] < widths[$1] }) else { return }
-            widths[widest] -= 1
-            excess -= 1
-        }
-    }
-
-    private func line(_ cells: [Cell], _ widths: [Int], _ colouring: Colouring) -> String {
+    private func line(
+        _ cells: [Cell], _ shown: [Int], _ widths: [Int], _ colouring: Colouring
+    ) -> String {
         var line = ""
         // Blanks are held back until something follows them.
         var blanks = 0
-        for (index, cell) in cells.enumerated() {
-            let text = shortened(cell.text, to: widths[index])
+        for index in shown {
+            let text = shortened(cells[index].text, to: widths[index])
             let padding = widths[index] - text.count
             if columns[index].alignment == .right { blanks += padding }
             if !text.isEmpty {
                 line += String(repeating: " ", count: blanks)
-                line += colouring.paint(text, cell.tone)
+                line += colouring.paint(text, cells[index].tone)
                 blanks = 0
             }
             if columns[index].alignment == .left { blanks += padding }
