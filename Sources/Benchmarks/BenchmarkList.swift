@@ -30,6 +30,8 @@ extension Benchmark {
         Benchmark(explaining: .anonRead, by: "each", EngineWork.anonReadEach),
         Benchmark(explaining: .anonTouch, by: "cold", EngineWork.anonTouchCold),
         Benchmark("scale-two-machines", scaleAtLeast: nil, .twoMachines, .eachPage),
+        Benchmark(
+            "scale-two-processes-reading", scaleAtLeast: nil, .twoProcesses, .eachPageReading),
         Benchmark("scale-two-processes-range", scaleAtLeast: nil, .twoProcesses, .range),
         Benchmark("scale-one-process-range", scaleAtLeast: nil, .oneProcess, .range),
     ]

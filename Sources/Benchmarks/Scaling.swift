@@ -26,10 +26,12 @@ struct Scaling {
         case eachPage
         /// Once for its whole region.
         case range
+        /// Once for each page, reading: no frame is allocated and none goes to a list.
+        case eachPageReading
     }
 
     /// How often a disturbed run is repeated before the least disturbed one is taken.
-    private static let attempts = 40
+    private static let attempts = 200
 
     private let tasks: [Machine.Task]
     private let entry: Entry
@@ -39,7 +41,7 @@ struct Scaling {
         ThreadClock.installYield()
         self.entry = entry
         // Long enough for threads that start a microsecond apart, short enough to be left alone.
-        self.pages = min(max(pages, 512), 32_768)
+        self.pages = min(max(pages, 512), 8_192)
         let machine = try Scaling.makeMachine(pages: self.pages)
         let first = try machine.spawn(on: 0)
         tasks =
@@ -90,6 +92,8 @@ struct Scaling {
                 { [task = tasks[cpu], entry] in
                     switch entry {
                     case .eachPage: try EngineWork.touchEachPage(of: region, task, .write)
+                    case .eachPageReading:
+                        try EngineWork.touchEachPage(of: region, task, .read)
                     case .range: try task.access(region, .write)
                     }
                 }
@@ -98,10 +102,10 @@ struct Scaling {
         return outcome
     }
 
-    /// A loop that needs nothing but a processor, for about two milliseconds.
+    /// A loop that needs nothing but a processor, for about as long.
     @Sendable private static func arithmetic() {
         var state: UInt64 = 1
-        for _ in 0..<1_000_000 {
+        for _ in 0..<350_000 {
             state ^= state << 13
             state ^= state >> 7
             state ^= state << 17
