@@ -275,8 +275,11 @@ final class RunSession {
         guard recorded != got else { return nil }
         switch (recorded, got) {
         case (.value, .value):
-            // A child's number is the workload's here.
-            if case .fork = operation.call { return nil }
+            switch operation.call {
+            // A process's number is the workload's here.
+            case .fork, .spawn: return nil
+            default: break
+            }
             return operation.call.returnsAddress ? .placement : .result
         case (.pages(let one), .pages(let other)):
             return one.elementsEqual(other) { $0 & 1 == $1 & 1 } ? nil : .result
