@@ -29,6 +29,9 @@ extension Benchmark {
         Benchmark(explaining: .anonTouch, by: "each", EngineWork.anonTouchEach),
         Benchmark(explaining: .anonRead, by: "each", EngineWork.anonReadEach),
         Benchmark(explaining: .anonTouch, by: "cold", EngineWork.anonTouchCold),
+        Benchmark("scale-two-machines", scaleAtLeast: nil, .twoMachines, .eachPage),
+        Benchmark(
+            "scale-two-processes-reading", scaleAtLeast: nil, .twoProcesses, .eachPageReading),
         Benchmark("scale-two-processes-range", scaleAtLeast: nil, .twoProcesses, .range),
         Benchmark("scale-one-process-range", scaleAtLeast: nil, .oneProcess, .range),
     ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counting instructions: the timed part of a benchmark runs inside one function with a C name, at
-// which callgrind switches its counting on and off (Benchmarks/instructions.sh).
+// Counting instructions: the timed part of a benchmark runs inside one function, at which
+// callgrind switches its counting on and off (Benchmarks/instructions.sh knows its name).
 
 import Mooring
 import Workloads
@@ -13,7 +13,6 @@ private struct MeasuredWork {
 }
 
 /// Runs the measured part; callgrind is told this name.
-@_cdecl("mooring_measured_part")
 @inline(never)
 package func measuredPart(_ work: UnsafeMutableRawPointer) {
     let work = work.assumingMemoryBound(to: MeasuredWork.self)
@@ -34,8 +33,8 @@ func runMeasuredPart(_ body: () throws -> Void) throws {
     }
 }
 
-/// Does a benchmark's work on the engine once, warmed, its measured part inside the function
-/// `mooring_measured_part`.
+/// Does a benchmark's work on the engine once, warmed, its measured part inside
+/// ``measuredPart(_:)``.
 ///
 /// - Throws: `SystemFailure` for an unknown name or one that is not a single operation.
 package func runOnceForInstructionCount(name: String, pages: Int) throws {
