@@ -46,11 +46,21 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let droppable = VMAFlags(bit: 26)
     static let sealed = VMAFlags(bit: 27)
     static let softDirty = VMAFlags(bit: 28)
+    /// Guard markers may be among its entries; stays when they go, and keeps no VMAs apart.
+    static let guarded = VMAFlags(bit: 29)
 
     /// The three rights.
     static let rights: VMAFlags = [.read, .write, .execute]
+    /// What mprotect may change, and what keeps no two VMAs from sharing a group.
+    static let changedByProtection: VMAFlags = [.read, .write, .execute, .accounted, .guarded]
     /// Both marks of a locked VMA.
     static let lockMask: VMAFlags = [.locked, .lockOnFault]
+    /// Whether VMAs with these flags may be one.
+    @inline(__always)
+    func isAlike(_ other: VMAFlags) -> Bool {
+        symmetricDifference(other).isSubset(of: .guarded)
+    }
+
     /// Never marked locked nor counted, nor merged (mlock(2): "special" mappings).
     static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
 }
@@ -71,10 +81,32 @@ struct VMAState {
     /// Neighbours in the address space, kept by the tree.
     var previous: VMARef?
     var next: VMARef?
-    /// Its place among the mappings of its file.
-    var fileNode: IntervalNode
-    /// What maps calls it when it has no file: 0 none, else a ``VMAName`` raw value.
-    var name: UInt8
+    /// Its place among the mappings of its file; valid while it has one.
+    var fileNode = IntervalNode(first: 0, last: 0, owner: nil)
+    /// Its number in the slab.
+    var number: UInt32
+    /// What maps calls it when it has no file.
+    var name: VMAName
+}
+
+/// What maps calls a VMA that has no file.
+enum VMAName: UInt8 {
+    case none
+    case stack
+    case vdso
+    case vvar
+    case vvarClock
+
+    /// The text in brackets, if any.
+    var text: String {
+        switch self {
+        case .none: ""
+        case .stack: "[stack]"
+        case .vdso: "[vdso]"
+        case .vvar: "[vvar]"
+        case .vvarClock: "[vvar_vclock]"
+        }
+    }
 }
 
 /// A VMA.

@@ -1,40 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Flat objects of one type at addresses that never change.
+// Flat objects of one type at addresses that never change, each with a number that fits where a
+// pointer does not (a frame's owner has 28 bits).
 //
-// STATE      Chunks of objects, and a list of the free ones threaded through their first word.
+// STATE      Chunks of objects, found by number through a directory, and a list of the free ones
+//            threaded through their first word.
 // INVARIANT  A freed object's memory stays mapped and is reused only as the same type, so a stale
 //            pointer finds an object of the right shape; checked builds poison it.
 // LOCKS      slab (innermost of all).
 
 /// A store of objects of type `Object`, made and freed one by one.
 struct Slab<Object: ~Copyable> {
+    /// Ends the list of free objects.
+    private static var end: UInt32 { .max }
+
     private struct State {
-        var lock: UInt32 = 0
-        var free: UnsafeMutableRawPointer?
-        var chunks: [UnsafeMutableRawPointer] = []
-        var liveCount = 0
+        var lock: UInt32
+        var free: UInt32
+        var chunkCount: Int
+        var liveCount: Int
+        /// Addresses of chunks; room for all that numbers can reach, backed as it is used.
+        var directory: UnsafeMutablePointer<UnsafeMutableRawPointer>
     }
 
     private let state: UnsafeMutablePointer<State>
     private let stride: Int
-    private let perChunk: Int
+    private let shift: Int
+    private let capacity: Int
 
-    /// An empty store.
+    /// An empty store for at most `capacity` objects.
     ///
-    /// The first object costs the first chunk.
-    init() {
-        precondition(MemoryLayout<Object>.size >= 8, "a free object holds a link of 8 bytes")
-        state = .allocate(capacity: 1)
-        state.initialize(to: State())
+    /// The first object costs the first chunk, of about 64 KiB.
+    init(capacity: Int = 1 << 28) {
+        precondition(MemoryLayout<Object>.size >= 8, "a free object holds a link")
         stride = (MemoryLayout<Object>.stride + 63) & ~63
-        perChunk = max(8, (64 << 10) / stride)
+        var shift = 3
+        while stride << (shift + 1) <= 64 << 10 { shift += 1 }
+        self.shift = shift
+        self.capacity = capacity
+        state = .allocate(capacity: 1)
+        state.initialize(
+            to: State(
+                lock: 0, free: Slab.end, chunkCount: 0, liveCount: 0,
+                directory: .allocate(capacity: (capacity >> shift) + 1)))
     }
 
     /// Gives all memory back, whatever is still live.
     func deallocate() {
-        for chunk in state.pointee.chunks { chunk.deallocate() }
-        state.deinitialize(count: 1)
+        for index in 0..<state.pointee.chunkCount { state.pointee.directory[index].deallocate() }
+        state.pointee.directory.deallocate()
         state.deallocate()
     }
 
@@ -44,42 +58,69 @@ struct Slab<Object: ~Copyable> {
     /// How many objects live.
     var liveCount: Int { state.pointee.liveCount }
 
-    /// Memory for one object, to be initialised by the caller.
+    /// The object with a number that ``allocate(on:)`` gave out.
     @inline(__always)
-    func allocate(on cpu: CPU) -> UnsafeMutablePointer<Object> {
+    subscript(number: UInt32) -> UnsafeMutablePointer<Object> {
+        // SAFETY: numbers come from `allocate`, so the chunk exists.
+        (state.pointee.directory[Int(number) >> shift]
+            + (Int(number) & (1 << shift - 1)) &* stride)
+            .assumingMemoryBound(to: Object.self)
+    }
+
+    /// Memory for one object, to be initialised by the caller, and its number.
+    @inline(__always)
+    func allocate(on cpu: CPU) -> (number: UInt32, object: UnsafeMutablePointer<Object>) {
         lock.lock(.slab, on: cpu)
         defer { lock.unlock(.slab, on: cpu) }
-        if state.pointee.free == nil { grow() }
+        if state.pointee.free == Slab.end { grow() }
         state.pointee.liveCount += 1
-        // `grow` leaves at least one.
-        let object = state.pointee.free.unsafelyUnwrapped
-        state.pointee.free = object.load(as: UnsafeMutableRawPointer?.self)
-        return object.assumingMemoryBound(to: Object.self)
+        let number = state.pointee.free
+        let object = self[number]
+        state.pointee.free = UnsafeMutableRawPointer(object).load(as: UInt32.self)
+        return (number, object)
     }
 
     /// Takes back the memory of an object that the caller has deinitialised.
     @inline(__always)
-    func free(_ object: UnsafeMutablePointer<Object>, on cpu: CPU) {
-        let raw = UnsafeMutableRawPointer(object)
+    func free(_ number: UInt32, on cpu: CPU) {
+        let raw = UnsafeMutableRawPointer(self[number])
         #if DEBUG || Checks
             raw.initializeMemory(as: UInt8.self, repeating: 0xDB, count: stride)
         #endif
         lock.lock(.slab, on: cpu)
         defer { lock.unlock(.slab, on: cpu) }
-        raw.storeBytes(of: state.pointee.free, as: UnsafeMutableRawPointer?.self)
-        state.pointee.free = raw
+        raw.storeBytes(of: state.pointee.free, as: UInt32.self)
+        state.pointee.free = number
         state.pointee.liveCount -= 1
+    }
+
+    /// Visits every live object in order of number; nobody may allocate or free meanwhile.
+    ///
+    /// For audits and teardown: it costs a walk of the list of free objects.
+    func forEachLive(_ body: (UInt32, UnsafeMutablePointer<Object>) throws -> Void) rethrows {
+        var isFree = [Bool](repeating: false, count: state.pointee.chunkCount << shift)
+        var number = state.pointee.free
+        while number != Slab.end {
+            isFree[Int(number)] = true
+            number = UnsafeMutableRawPointer(self[number]).load(as: UInt32.self)
+        }
+        for (number, isFree) in isFree.enumerated() where !isFree {
+            try body(UInt32(number), self[UInt32(number)])
+        }
     }
 
     @inline(never)
     private func grow() {
-        let chunk = UnsafeMutableRawPointer.allocate(byteCount: stride * perChunk, alignment: 64)
-        state.pointee.chunks.append(chunk)
-        // Lowest address first, so that objects made in a row lie in a row.
-        for index in stride == 0 ? 0..<0 : 0..<perChunk {
-            let object = chunk + (perChunk - 1 - index) * stride
-            object.storeBytes(of: state.pointee.free, as: UnsafeMutableRawPointer?.self)
-            state.pointee.free = object
+        let chunk = state.pointee.chunkCount
+        precondition(chunk << shift < capacity, "more objects than their numbers can tell apart")
+        state.pointee.directory[chunk] = .allocate(byteCount: stride << shift, alignment: 64)
+        state.pointee.chunkCount += 1
+        // Lowest first, so that objects made in a row lie in a row.
+        for index in (0..<(1 << shift)).reversed() {
+            let number = UInt32(chunk << shift + index)
+            UnsafeMutableRawPointer(self[number]).storeBytes(
+                of: state.pointee.free, as: UInt32.self)
+            state.pointee.free = number
         }
     }
 }

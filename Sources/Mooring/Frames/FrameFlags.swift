@@ -52,8 +52,10 @@ package struct FrameFlags: OptionSet, Sendable {
     /// The table.
     package static let table: [Row] = [
         Row(
-            flag: .locked, name: "locked", meaning: "somebody works on the frame's owner or contents",
-            setBy: "FrameRef.lock", clearedBy: "FrameRef.unlock", lock: "is itself one (rank frame)",
+            flag: .locked, name: "locked",
+            meaning: "somebody works on the frame's owner or contents",
+            setBy: "FrameRef.lock", clearedBy: "FrameRef.unlock",
+            lock: "is itself one (rank frame)",
             list: "any", allowedAtFree: false),
         Row(
             flag: .upToDate, name: "up-to-date", meaning: "contents are what the file holds",
@@ -83,12 +85,14 @@ package struct FrameFlags: OptionSet, Sendable {
         Row(
             flag: .unevictable, name: "unevictable",
             meaning: "belongs to the unevictable list, which has no links",
-            setBy: "LRULists.add, mlock batches", clearedBy: "munlock batches, freeing", lock: "lru",
+            setBy: "LRULists.add, mlock batches", clearedBy: "munlock batches, freeing",
+            lock: "lru",
             list: "unevictable", allowedAtFree: true),
         Row(
             flag: .mlocked, name: "mlocked", meaning: "mapped by a locked VMA, as far as is known",
             setBy: "mapping into a locked VMA, mlock", clearedBy: "munlock batches, freeing",
-            lock: "none to set (atomic); lru to clear", list: "unevictable, once a batch is drained",
+            lock: "none to set (atomic); lru to clear",
+            list: "unevictable, once a batch is drained",
             allowedAtFree: true),
         Row(
             flag: .swapBacked, name: "swap-backed", meaning: "goes to swap, not to a file",
@@ -99,7 +103,8 @@ package struct FrameFlags: OptionSet, Sendable {
             setBy: "anonymous faults, copy on write", clearedBy: "freeing",
             lock: "none before it is mapped", list: "anonymous lists", allowedAtFree: true),
         Row(
-            flag: .fileCached, name: "file", meaning: "owner is a file, and its page cache holds it",
+            flag: .fileCached, name: "file",
+            meaning: "owner is a file, and its page cache holds it",
             setBy: "PageCache.insert", clearedBy: "PageCache.remove", lock: "page cache",
             list: "file lists, or anonymous ones when swap-backed", allowedAtFree: false),
         Row(
@@ -111,7 +116,8 @@ package struct FrameFlags: OptionSet, Sendable {
             setBy: "BuddyAllocator", clearedBy: "BuddyAllocator", lock: "zone",
             list: "none (a free list)", allowedAtFree: false),
         Row(
-            flag: .reserved, name: "reserved", meaning: "never freed: the zero page, the machine's own",
+            flag: .reserved, name: "reserved",
+            meaning: "never freed: the zero page, the machine's own",
             setBy: "Machine at start", clearedBy: "nobody", lock: "none",
             list: "none", allowedAtFree: false),
         Row(

@@ -195,11 +195,14 @@ struct FrameTable {
     init(count: Int) {
         precondition(MemoryLayout<FrameDescriptor>.stride == 32, "a descriptor takes 32 bytes")
         self.count = count
-        base = .allocate(capacity: count)
+        // Aligned so that no descriptor lies in two cache lines.
+        base = UnsafeMutableRawPointer.allocate(
+            byteCount: count * MemoryLayout<FrameDescriptor>.stride, alignment: 64
+        ).bindMemory(to: FrameDescriptor.self, capacity: count)
     }
 
     /// Gives the memory back.
-    func deallocate() { base.deallocate() }
+    func deallocate() { UnsafeMutableRawPointer(base).deallocate() }
 
     @inline(__always)
     subscript(pfn: PFN) -> FrameRef {

@@ -5,6 +5,22 @@
 
 import Synchronization
 
+/// A byte that one CPU writes at a time and any may read.
+struct AtomicField8 {
+    let byte: UnsafeMutablePointer<Atomic<UInt8>>
+
+    @inline(__always)
+    init(at address: UnsafeMutableRawPointer) {
+        byte = address.assumingMemoryBound(to: Atomic<UInt8>.self)
+    }
+
+    @inline(__always)
+    func load() -> UInt8 { byte.pointee.load(ordering: .relaxed) }
+
+    @inline(__always)
+    func store(_ value: UInt8) { byte.pointee.store(value, ordering: .relaxed) }
+}
+
 /// A 32-bit word that several CPUs change at once.
 struct AtomicField32 {
     let word: UnsafeMutablePointer<Atomic<UInt32>>

@@ -62,6 +62,20 @@ package struct CPU {
         noteAcquired(.cpu)
     }
 
+    /// Begins an operation on this CPU unless another host thread runs one: never waits, so a
+    /// thread that runs on one CPU may look after an idle one.
+    @inline(__always)
+    func tryEnter() -> Bool {
+        SchedulingPoint.reach(.lock, state)
+        guard state.pointee.occupied.exchange(1, ordering: .acquiring) == 0 else { return false }
+        noteAcquired(.cpu)
+        return true
+    }
+
+    /// Whether somebody runs on it: for assertions.
+    @inline(__always)
+    var isEnteredHint: Bool { state.pointee.occupied.load(ordering: .relaxed) != 0 }
+
     /// Ends the operation that ``enter()`` began.
     @inline(__always)
     func leave() {

@@ -15,7 +15,9 @@ struct SpinLock {
         word = address.assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
-    /// Takes the lock. `nests` says that the rank's own nesting rule applies.
+    /// Takes the lock.
+    ///
+    /// `nests` says that the rank's own nesting rule applies.
     @inline(__always)
     func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false) {
         SchedulingPoint.reach(.lock, word)
@@ -63,6 +65,8 @@ struct SpinLock {
 /// Shared costs one exchange; exclusive costs one load a CPU, which suits address spaces: faults
 /// are many and VMA changes few.
 struct SharedLock {
+    typealias Word = Atomic<UInt32>
+
     /// The exclusive holder's word.
     let writer: UnsafeMutablePointer<Atomic<UInt32>>
     /// The first CPU's word; the others follow at `stride` bytes.
@@ -97,7 +101,9 @@ struct SharedLock {
         SchedulingPoint.reach(.unlock, writer)
     }
 
-    /// Takes the lock alone. `nests` says that the rank's own nesting rule applies.
+    /// Takes the lock alone.
+    ///
+    /// `nests` says that the rank's own nesting rule applies.
     func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false) {
         SchedulingPoint.reach(.lock, writer)
         var turn = 0

@@ -62,8 +62,9 @@ package enum SchedulingPoint {
     @inline(never)
     static func wait(_ object: UnsafeRawPointer, turn: Int) {
         reach(.wait, object)
-        guard turn > 64, let pointer = UnsafeRawPointer(
-            bitPattern: yielder.load(ordering: .acquiring))
+        guard turn > 64,
+            let pointer = UnsafeRawPointer(
+                bitPattern: yielder.load(ordering: .acquiring))
         else { return }
         // SAFETY: `setYield` stored nothing but such a function there.
         unsafeBitCast(pointer, to: (@convention(c) () -> Void).self)()

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the helper comes to life: from the kernel's first instruction to an address space that
+// holds its two areas and nothing else.
+
+#define _GNU_SOURCE 1
+#include "helper_internal.h"
+
+#if defined(__x86_64__)
+
+#include <asm/unistd.h>
+#include <linux/auxvec.h>
+
+enum {
+    address_no_randomize = 0x0040000,
+    at_empty_path = 0x1000,
+    prot_read_write = 3,
+    prot_read_execute = 5,
+    map_private_anonymous_fixed = 0x32,
+};
+
+// The kernel enters at helper_start_here with the stack pointer at argc. helper_move continues at
+// its second argument on the stack given by its first, and never returns.
+__asm__(
+    ".pushsection mooring_helper,\"ax\",@progbits\n"
+    ".globl helper_start_here\n"
+    ".hidden helper_start_here\n"
+    ".type helper_start_here,@function\n"
+    "helper_start_here:\n"
+    "    xorl %ebp, %ebp\n"
+    "    movq %rsp, %rdi\n"
+    "    andq $-16, %rsp\n"
+    "    call helper_boot\n"
+    "    hlt\n"
+    ".globl helper_move\n"
+    ".hidden helper_move\n"
+    ".type helper_move,@function\n"
+    "helper_move:\n"
+    "    movq %rdi, %rsp\n"
+    "    xorl %ebp, %ebp\n"
+    "    movq %rdx, %rdi\n"
+    "    call *%rsi\n"
+    "    hlt\n"
+    ".popsection\n");
+
+void helper_move(uint64_t stack, uint64_t code, uint64_t argument)
+    __attribute__((visibility("hidden")));
+
+/// Where the kernel put the vdso, or 0.
+static HELPER_CODE uint64_t helper_vdso(const uint64_t *stack) {
+    const uint64_t *word = stack + 1 + stack[0] + 1;
+    while (*word != 0) word++;  // the environment
+    for (word++; word[0] != AT_NULL; word += 2) {
+        if (word[0] == AT_SYSINFO_EHDR) return word[1];
+    }
+    return 0;
+}
+
+/// What runs at home: unmaps where it came from, then serves.
+HELPER_CODE void helper_settle(uint64_t vdso) {
+    uint64_t end = HELPER_HOME + 2 * HELPER_HALF;
+    helper_syscall(__NR_munmap, 0, HELPER_HOME, 0, 0, 0, 0);
+    if (helper_syscall(__NR_munmap, end, HELPER_SPACE_END - end, 0, 0, 0, 0) != 0) {
+        // A kernel may seal its vdso (CONFIG_MSEAL_SYSTEM_MAPPINGS). It stays then; the host
+        // sees it in the first helper's maps and keeps it out of what it shows.
+        uint64_t above = vdso + 0x10000;
+        helper_syscall(__NR_munmap, above, HELPER_SPACE_END - above, 0, 0, 0, 0);
+    }
+
+    // Each page is touched now, so that the helper's resident memory never changes.
+    for (uint64_t page = HELPER_HOME; page < HELPER_HOME + HELPER_HALF; page += 4096) {
+        *(volatile uint8_t *)page = 0;
+    }
+    helper_install_handlers();
+    helper_serve();
+}
+
+HELPER_CODE void helper_boot(const uint64_t *stack) {
+    if (stack[0] < 2) {
+        // The host's own start: nothing of the host's comes along, and addresses shall not be
+        // random, which takes effect at the next exec.
+        char empty;
+        const char *arguments[4];
+        empty = 0;
+        arguments[0] = &empty;
+        arguments[1] = &empty;
+        arguments[2] = 0;
+        arguments[3] = 0;
+        helper_syscall(__NR_close_range, HELPER_IMAGE_FD + 1, ~0u, 0, 0, 0, 0);
+        uint64_t personality = helper_syscall(__NR_personality, 0xffffffff, 0, 0, 0, 0, 0);
+        helper_syscall(__NR_personality, personality | address_no_randomize, 0, 0, 0, 0, 0);
+        helper_syscall(__NR_execveat, HELPER_IMAGE_FD, (uint64_t)&empty, (uint64_t)arguments,
+                       (uint64_t)(arguments + 2), at_empty_path, 0);
+        helper_syscall(__NR_exit_group, 127, 0, 0, 0, 0, 0);
+    }
+
+    uint64_t code = HELPER_HOME + HELPER_HALF;
+    if (helper_syscall(__NR_mmap, HELPER_HOME, 2 * HELPER_HALF, prot_read_write,
+                       map_private_anonymous_fixed, ~0ull, 0) != HELPER_HOME) {
+        helper_syscall(__NR_exit_group, 126, 0, 0, 0, 0, 0);
+    }
+    for (uint64_t offset = 0; offset < HELPER_HALF; offset += 8) {
+        *(volatile uint64_t *)(code + offset) = *(volatile uint64_t *)(HELPER_LOAD + offset);
+    }
+    if (helper_syscall(__NR_mprotect, code, HELPER_HALF, prot_read_execute, 0, 0, 0) != 0) {
+        helper_syscall(__NR_exit_group, 125, 0, 0, 0, 0, 0);
+    }
+    helper_move(HELPER_STACK_TOP - 64, (uint64_t)&helper_settle - HELPER_LOAD + code,
+                helper_vdso(stack));
+}
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What HELPER_TIME can time. KernelTimings.swift says what each is called and what its unit is.
+
+#ifndef MOORING_HELPER_TIMING_NAMES_H
+#define MOORING_HELPER_TIMING_NAMES_H
+
+enum helper_timing {
+    TIME_ANON_TOUCH,
+    TIME_ANON_READ,
+    TIME_ANON_UNMAP,
+    TIME_POPULATE,
+    TIME_MLOCK_POPULATED,
+    TIME_MUNLOCK,
+    TIME_MLOCK_UNPOPULATED,
+    TIME_MLOCK_ONFAULT_TOUCH,
+    TIME_FILE_TOUCH,
+    TIME_FILE_POPULATE,
+    TIME_FORK,
+    TIME_FORK_EXIT,
+    TIME_COW_WRITE,
+    TIME_MREMAP_MOVE,
+    TIME_MREMAP_MOVE_ALIGNED,
+    TIME_MPROTECT_TOGGLE,
+    TIME_VMA_CHURN,
+    TIME_VMA_SPLIT_MERGE,
+    TIME_FAULT_RANDOM,
+    TIME_LOCKED_EXIT,
+};
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls on files that Swift's Glibc module does not offer. -errno on failure.
+
+#ifndef MOORING_HOST_FILES_H
+#define MOORING_HOST_FILES_H
+
+#include <stdint.h>
+
+/// open(2) of what `descriptor` is open on, with `flags`; independent of its own access mode.
+int host_reopen(int descriptor, int flags);
+
+/// memfd_create(2), close-on-exec.
+int host_memory_file(const char *name);
+
+/// A new file without a name in `directory`, open for reading and writing, close-on-exec.
+///
+/// -ENODEV where the directory's file system keeps its files in memory.
+int host_disk_file(const char *directory);
+
+/// fallocate(2) with FALLOC_FL_PUNCH_HOLE, keeping the length.
+int host_punch_hole(int descriptor, int64_t offset, int64_t length);
+
+#endif

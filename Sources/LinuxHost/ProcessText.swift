@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A helper's views of itself, without the helper: what a process would show that had done the
+// same work and nothing else.
+//
+// The first helper does no work, so whatever its views show is a helper's own: `HelperFootprint`.
+// Areas are left out by address, figures are subtracted. What stays inexact is said at
+// `HelperFootprint.removed(fromStatus:)`.
+
+/// What an idle helper shows in its views.
+struct HelperFootprint {
+    /// Areas, the kernel's vsyscall page included.
+    private let areas: [Range<UInt64>]
+    /// Figures of status, in kB.
+    private let status: [Substring: UInt64]
+    /// The seven figures of statm, in pages.
+    private let statm: [UInt64]
+
+    /// Takes the views of an idle helper.
+    init(maps: String, status: String, statm: String) {
+        areas = maps.split(separator: "\n").compactMap { areaRange(of: $0) }
+        var figures: [Substring: UInt64] = [:]
+        for line in status.split(separator: "\n") {
+            guard let figure = Figure(line) else { continue }
+            figures[figure.name] = figure.kilobytes
+        }
+        // A helper unmapped the kernel's first stack; its children never had it.
+        figures["VmPeak"] = figures["VmSize"]
+        figures["VmHWM"] = figures["VmRSS"]
+        self.status = figures
+        self.statm = statm.split { $0 == " " || $0 == "\n" }.compactMap { UInt64($0) }
+    }
+
+    /// A figure of status in kB that is a helper's own.
+    func own(_ name: Substring) -> UInt64 { status[name] ?? 0 }
+
+    private func owns(_ range: Range<UInt64>) -> Bool { areas.contains { $0.overlaps(range) } }
+
+    /// maps or smaps without the helper's areas.
+    func removed(fromAreas text: String) -> String {
+        var result = ""
+        result.reserveCapacity(text.utf8.count)
+        var isKept = true
+        for line in text.split(separator: "\n") {
+            if let range = areaRange(of: line) { isKept = !owns(range) }
+            if isKept { result += line + "\n" }
+        }
+        return result
+    }
+
+    /// smaps_rollup without the helper's areas, given smaps taken with it.
+    ///
+    /// Pss of the helper's own areas is known to a kB only, so it may be off by one.
+    func removed(fromRollup text: String, smaps: String) -> String {
+        var own: [Substring: UInt64] = [:]
+        var span: Range<UInt64>?
+        var isOwn = false
+        for line in smaps.split(separator: "\n") {
+            if let range = areaRange(of: line) {
+                isOwn = owns(range)
+                if !isOwn {
+                    span = (span?.lowerBound ?? range.lowerBound)..<range.upperBound
+                }
+            } else if isOwn, let figure = Figure(line) {
+                own[figure.name, default: 0] += figure.kilobytes
+            }
+        }
+        var result = ""
+        for line in text.split(separator: "\n") {
+            if areaRange(of: line) != nil {
+                let rest = line.drop { $0 != " " }
+                result += hexadecimal(span?.lowerBound ?? 0) + "-"
+                result += hexadecimal(span?.upperBound ?? 0) + rest + "\n"
+            } else {
+                result += subtracting(own, from: line) + "\n"
+            }
+        }
+        return result
+    }
+
+    /// status without the helper's memory.
+    ///
+    /// Exact but for VmPeak after an exec, where the kernel's first stack was part of it.
+    func removed(fromStatus text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { subtracting(status, from: $0) }
+            .joined(separator: "\n")
+    }
+
+    /// statm without the helper's memory.
+    func removed(fromStatm text: String) -> String {
+        let figures = text.split { $0 == " " || $0 == "\n" }.compactMap { UInt64($0) }
+        return zip(figures, statm).map { String($0 - min($0, $1)) }.joined(separator: " ") + "\n"
+    }
+
+    private func subtracting(_ own: [Substring: UInt64], from line: Substring) -> Substring {
+        guard let figure = Figure(line), let part = own[figure.name], part != 0 else {
+            return line
+        }
+        return figure.line(with: figure.kilobytes - min(figure.kilobytes, part))
+    }
+}
+
+/// A line of the form `Name:   123 kB`.
+private struct Figure {
+    let name: Substring
+    let kilobytes: UInt64
+    private let head: Substring
+    /// The width that the number is right-aligned in.
+    private let width: Int
+
+    init?(_ line: Substring) {
+        guard line.hasSuffix(" kB"), let colon = line.firstIndex(of: ":") else { return nil }
+        let rest = line[line.index(after: colon)...].dropLast(3)
+        let digits = rest.drop { $0 == " " || $0 == "\t" }
+        guard let value = UInt64(digits) else { return nil }
+        let padding = rest.prefix { $0 == "\t" }
+        name = line[..<colon]
+        kilobytes = value
+        head = line[..<rest.index(rest.startIndex, offsetBy: padding.count)]
+        width = rest.count - padding.count
+    }
+
+    /// The same line with another number.
+    func line(with value: UInt64) -> Substring {
+        let digits = String(value)
+        let spaces = String(repeating: " ", count: max(0, width - digits.count))
+        return head + spaces + digits + " kB"
+    }
+}
+
+/// The addresses at the start of a line of maps, or `nil` for a line of another kind.
+func areaRange(of line: Substring) -> Range<UInt64>? {
+    guard let dash = line.firstIndex(of: "-"), let space = line.firstIndex(of: " "), dash < space,
+        let start = UInt64(line[..<dash], radix: 16),
+        let end = UInt64(line[line.index(after: dash)..<space], radix: 16), start < end
+    else { return nil }
+    return start..<end
+}
+
+/// An address as maps writes it: at least eight digits.
+private func hexadecimal(_ address: UInt64) -> String {
+    let digits = String(address, radix: 16)
+    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+}

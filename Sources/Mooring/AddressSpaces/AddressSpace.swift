@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An address space: a tree of VMAs, a tree of page tables, and what is counted of both.
+//
+// STATE   One flat record, and one slot of 128 bytes for each virtual CPU: that CPU's word of the
+//         lock, its share of the resident sizes and what it remembers of its last fault. Faults
+//         on different CPUs so touch no common cache line.
+// LOCKS   `lock` (rank addressSpace): shared for faults, exclusive for everything that changes
+//         VMAs. `upperLock` (rank pageTable): adding tables, setting a VMA's anonymous group.
+
+/// Which resident size a frame counts in.
+enum ResidentKind: Int {
+    case anonymous = 0
+    case file = 1
+    case sharedMemory = 2
+}
+
+/// The flat state behind ``AddressSpace``.
+///
+/// The atomic words come first, at the offsets that the accessors below name.
+struct AddressSpaceState {
+    var number: UInt32
+    var writer: UInt32 = 0
+    var upperLock: UInt32 = 0
+    var cpuCount: UInt32
+    var tableCount: UInt64 = 0
+    /// Changes whenever VMAs or tables may have gone: what slots remember is then void.
+    var generation: UInt64 = 1
+    /// Changes whenever translations are withdrawn: what TLBs hold is then void.
+    var translationGeneration: UInt64 = 1
+    var users: UInt64 = 1
+    var root: PFN
+    var tree: VMATree
+    var slots: UnsafeMutableRawPointer
+    var mapTop: UInt64
+    var breakStart: UInt64 = 0
+    var breakEnd: UInt64 = 0
+    var stackStart: UInt64 = 0
+    /// Pages of all VMAs, of locked ones, of private writable ones, of executable ones, of stacks.
+    var totalPages = 0
+    var lockedPages = 0
+    var dataPages = 0
+    var executablePages = 0
+    var stackPages = 0
+    /// Pages charged against the machine's commitment.
+    var committedPages = 0
+    var peakResident = 0
+    var peakTotal = 0
+    /// What mlockall's future flag adds to new VMAs.
+    var futureLock: VMAFlags = []
+}
+
+/// An address space.
+struct AddressSpace: Equatable {
+    let pointer: UnsafeMutablePointer<AddressSpaceState>
+
+    static let slotStride = 128
+
+    @inline(__always)
+    private var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(pointer) }
+
+    /// The lock of the VMAs.
+    @inline(__always)
+    var lock: SharedLock {
+        SharedLock(
+            writer: (raw + 4).assumingMemoryBound(to: SharedLock.Word.self),
+            readers: pointer.pointee.slots, stride: AddressSpace.slotStride,
+            count: Int(pointer.pointee.cpuCount))
+    }
+
+    /// The lock of the upper tables.
+    @inline(__always)
+    var upperLock: SpinLock { SpinLock(at: raw + 8) }
+
+    /// How many page-table pages there are, the root included.
+    @inline(__always)
+    var tableCount: AtomicField64 { AtomicField64(at: raw + 16) }
+
+    /// How many processes run in it.
+    @inline(__always)
+    var users: AtomicField64 { AtomicField64(at: raw + 40) }
+
+    @inline(__always)
+    var translationGeneration: AtomicField64 { AtomicField64(at: raw + 32) }
+
+    @inline(__always)
+    var number: UInt32 { pointer.pointee.number }
+    @inline(__always)
+    var root: PFN { pointer.pointee.root }
+    @inline(__always)
+    var tree: VMATree { pointer.pointee.tree }
+
+    /// One virtual CPU's part.
+    @inline(__always)
+    func slot(of cpu: CPU) -> AddressSpaceSlot {
+        AddressSpaceSlot(raw: pointer.pointee.slots + cpu.index &* AddressSpace.slotStride)
+    }
+
+    /// Makes what slots remember void; the lock is held exclusively.
+    @inline(__always)
+    func noteTablesChanged() { pointer.pointee.generation &+= 1 }
+
+    // MARK: Resident sizes
+
+    /// Pages resident of one kind: the sum over CPUs.
+    func resident(_ kind: ResidentKind) -> Int {
+        var sum: Int64 = 0
+        for index in 0..<Int(pointer.pointee.cpuCount) {
+            let slot = AddressSpaceSlot(
+                raw: pointer.pointee.slots + index * AddressSpace.slotStride)
+            sum &+= slot.resident(kind).load()
+        }
+        return Int(sum)
+    }
+
+    /// Pages resident of all kinds.
+    var residentPages: Int {
+        resident(.anonymous) + resident(.file) + resident(.sharedMemory)
+    }
+
+    /// Remembers the peak; to be called before pages are taken away and before it is read.
+    func notePeak() {
+        pointer.pointee.peakResident = max(pointer.pointee.peakResident, residentPages)
+        pointer.pointee.peakTotal = max(pointer.pointee.peakTotal, pointer.pointee.totalPages)
+    }
+
+    /// Faults of this address space: all, and those that waited for a device.
+    var faultCounts: (all: Int, major: Int) {
+        var all: Int64 = 0
+        var major: Int64 = 0
+        for index in 0..<Int(pointer.pointee.cpuCount) {
+            let slot = AddressSpaceSlot(
+                raw: pointer.pointee.slots + index * AddressSpace.slotStride)
+            all &+= slot.faults.load()
+            major &+= slot.majorFaults.load()
+        }
+        return (Int(all), Int(major))
+    }
+}
+
+/// One virtual CPU's part of an address space.
+///
+/// Offsets: 0 the reader's word of the lock; 8 to 31 resident sizes; 32 faults; 40 major faults;
+/// 48 the generation that what follows belongs to; 56 the 2 MiB region last walked to; 64 its
+/// entries; 72 its table's descriptor; 80 the VMA last found; 88 whether the CPU ever ran here.
+struct AddressSpaceSlot {
+    let raw: UnsafeMutableRawPointer
+
+    @inline(__always)
+    func resident(_ kind: ResidentKind) -> CounterWord {
+        CounterWord(at: raw + 8 + kind.rawValue &* 8)
+    }
+    @inline(__always)
+    var faults: CounterWord { CounterWord(at: raw + 32) }
+    @inline(__always)
+    var majorFaults: CounterWord { CounterWord(at: raw + 40) }
+
+    @inline(__always)
+    var generation: UInt64 {
+        get { raw.load(fromByteOffset: 48, as: UInt64.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 48, as: UInt64.self) }
+    }
+
+    /// The number of the 2 MiB region that ``table`` covers; all ones when it covers none.
+    @inline(__always)
+    var region: UInt64 {
+        get { raw.load(fromByteOffset: 56, as: UInt64.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 56, as: UInt64.self) }
+    }
+
+    @inline(__always)
+    var table: TableRef {
+        get { raw.load(fromByteOffset: 64, as: TableRef.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 64, as: TableRef.self) }
+    }
+
+    @inline(__always)
+    var vma: VMARef? {
+        get { raw.load(fromByteOffset: 80, as: VMARef?.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 80, as: VMARef?.self) }
+    }
+
+    /// Whether this CPU ever ran in the address space and may hold translations of it.
+    @inline(__always)
+    var everRan: CounterWord { CounterWord(at: raw + 88) }
+
+    /// Forgets what belongs to another generation.
+    @inline(__always)
+    func validate(against space: AddressSpace) {
+        let current = space.pointer.pointee.generation
+        if generation != current {
+            generation = current
+            region = .max
+            vma = nil
+        }
+    }
+}

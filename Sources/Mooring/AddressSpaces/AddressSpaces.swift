@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the calls on address spaces share: the stores of VMAs and address spaces, and the machine's
+// commitment. Each call is an extension in a file of its own (Map, Unmap, Protect, Remap, …);
+// VMAs+Editing.swift has the steps that they are made of.
+//
+// LOCKS   Calls that change VMAs hold the address space's lock exclusively; each file says where
+//         it takes it. Populating holds it shared.
+
+import Synchronization
+
+/// The calls on address spaces.
+struct AddressSpaces {
+    let frames: FrameTable
+    let tables: PageTables
+    let groups: AnonGroups
+    let cache: PageCache
+    let counts: MapCounts
+    let unmapper: Unmapper
+    let faults: FaultHandler
+    let tlb: TLB
+    let vmas: Slab<VMAState>
+    let spaces: Slab<AddressSpaceState>
+    let commitment: Commitment
+    let limits: MachineLimits
+    let cpuCount: Int
+
+    var batches: LRUBatches { counts.batches }
+
+    // MARK: Address spaces
+
+    /// An empty address space, or `nil` when no frame is left for its root table.
+    func makeSpace(on cpu: CPU) -> AddressSpace? {
+        guard let root = tables.makeTable(on: cpu) else { return nil }
+        let (number, object) = spaces.allocate(on: cpu)
+        let slots = UnsafeMutableRawPointer.allocate(
+            byteCount: AddressSpace.slotStride * cpuCount, alignment: 64)
+        slots.initializeMemory(
+            as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
+        object.initialize(
+            to: AddressSpaceState(
+                number: number, cpuCount: UInt32(cpuCount), tableCount: 1, root: root,
+                tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop))
+        return AddressSpace(pointer: object)
+    }
+
+    /// Drops one user of an address space; the last one takes it down.
+    func release(_ space: AddressSpace, on cpu: CPU) {
+        guard space.users.subtract(1) == 0 else { return }
+        clear(space, on: cpu)
+        tables.freeTable(space.root, on: cpu)
+        space.tree.deallocate()
+        space.pointer.pointee.slots.deallocate()
+        space.pointer.deinitialize(count: 1)
+        spaces.free(space.number, on: cpu)
+    }
+
+    /// Unmaps everything.
+    func clear(_ space: AddressSpace, on cpu: CPU) {
+        space.lock.lock(.addressSpace, on: cpu)
+        defer { space.lock.unlock(.addressSpace, on: cpu) }
+        space.notePeak()
+        var vma = space.tree.first
+        while let current = vma {
+            unmapper.unmap(current, in: space, from: current.start, to: current.end, on: cpu)
+            vma = current.next
+        }
+        // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
+        while let last = space.tree.last {
+            uncharge(last.flags, pages: last.pageCount)
+            removeVMA(last, from: space, on: cpu)
+        }
+        tables.freeTables(
+            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
+            on: cpu)
+        space.pointer.pointee.breakStart = 0
+        space.pointer.pointee.breakEnd = 0
+        space.pointer.pointee.futureLock = []
+    }
+
+    // MARK: Populating
+
+    /// Faults in the pages of `start..<end` as mlock, MAP_POPULATE and MADV_POPULATE do: private
+    /// writable ones are written, others read; pages that are there stay as they are.
+    ///
+    /// Takes the lock shared.
+    ///
+    /// - Returns: `nil` when all pages are there, or what stopped it and where.
+    func populate(
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind forced: AccessKind? = nil,
+        skipsUnlocked: Bool = false, on cpu: CPU
+    ) -> PopulateFailure? {
+        space.lock.lockShared(.addressSpace, on: cpu)
+        defer { space.lock.unlockShared(.addressSpace, on: cpu) }
+        let slot = space.slot(of: cpu)
+        slot.validate(against: space)
+        slot.everRan.store(1)
+        var address = start
+        while address < end {
+            guard let vma = space.tree.find(address), vma.start <= address else {
+                return PopulateFailure(address: address, reason: .notMapped)
+            }
+            let stop = min(end, vma.end)
+            if skipsUnlocked, !vma.flags.contains(.locked) || vma.flags.contains(.lockOnFault) {
+                address = stop
+                continue
+            }
+            if let failure = populate(
+                vma, space, slot, from: address, to: stop, kind: forced, on: cpu)
+            {
+                return failure
+            }
+            address = stop
+        }
+        return nil
+    }
+
+    private func populate(
+        _ vma: VMARef, _ space: AddressSpace, _ slot: AddressSpaceSlot, from start: UInt64,
+        to end: UInt64, kind forced: AccessKind?, on cpu: CPU
+    ) -> PopulateFailure? {
+        let flags = vma.flags
+        if !flags.isDisjoint(with: [.io, .pfnMapped]) { return nil }
+        // A private writable page is written at once, so that its later first write does not
+        // have to wait for a copy; a shared one is read, so that it stays clean.
+        let kind = forced ?? (flags.contains(.write) && !flags.contains(.shared) ? .write : .read)
+        guard FaultHandler.allows(flags, kind) else {
+            return PopulateFailure(address: start, reason: .forbidden)
+        }
+        slot.vma = vma
+        var address = start
+        while address < end {
+            if !isPresent(address, for: kind, space, slot) {
+                let fault = Fault(
+                    address: address, kind: kind, space: space, slot: slot, vma: vma,
+                    populatedEnd: end, cpu: cpu)
+                switch faults.resolve(fault) {
+                case .resolved:
+                    // Resolved by someone else's fault, perhaps not as far as this one needs.
+                    if !isPresent(address, for: kind, space, slot) { continue }
+                case .signal(let signal):
+                    return PopulateFailure(address: address, reason: .init(signal))
+                case .growStack:
+                    return PopulateFailure(address: address, reason: .notMapped)
+                }
+            }
+            address += pageSize
+        }
+        return nil
+    }
+
+    @inline(__always)
+    private func isPresent(
+        _ address: UInt64, for kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
+    ) -> Bool {
+        let region = address >> TableLevel.pmd.rawValue
+        let table: TableRef
+        if slot.region == region {
+            table = slot.table
+        } else {
+            guard let found = tables.find(root: space.root, address) else { return false }
+            slot.region = region
+            slot.table = found
+            table = found
+        }
+        let entry = table[TableLevel.pte.index(of: address)]
+        return entry.isPresent && (kind != .write || entry.isWritable)
+    }
+}
+
+/// What stopped a population.
+struct PopulateFailure {
+    enum Reason {
+        case notMapped
+        case forbidden
+        case guarded
+        case pastEnd
+        case noMemory
+
+        /// What a fault's signal says of a page whose VMA allowed the access.
+        init(_ signal: Signal) {
+            switch signal {
+            case .busPastEnd: self = .pastEnd
+            case .segmentationUnmapped: self = .guarded
+            default: self = .noMemory
+            }
+        }
+    }
+
+    let address: UInt64
+    let reason: Reason
+}
+
+/// Machine-wide settings that calls look at.
+struct MachineLimits {
+    /// `vm.max_map_count`.
+    var mapCount = 65530
+    /// `vm.mmap_min_addr`; hints below 64 KiB are raised to it.
+    var lowestAddress: UInt64 = 0x1_0000
+    /// Where top-down placement starts in an address space that no exec laid out.
+    var defaultMapTop: UInt64 = 0x7FFF_F7FF_F000
+    /// The end of what a user can map: the last page below the 47-bit boundary is never used.
+    var userEnd: UInt64 = PageTables.userTop - pageSize
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fork(2) of an address space: VMAs are copied, private pages are shared until one side writes.
+//
+// INVARIANT  After a fork no anonymous frame of a private VMA is writable or `exclusive` in either.
+// LAZY       VMAs that hold no private page of their own get no tables: the child faults its pages
+//            in again. Shared mappings and untouched ones are so forked for nothing.
+// LOCKS      The parent's address space, exclusive. The child's needs none yet, but reverse-map
+//            walks reach its tables once its VMAs are linked, so their locks are taken: the
+//            parent's before the child's.
+
+extension AddressSpaces {
+    /// A copy of the caller's address space.
+    ///
+    /// Locks are not inherited: mlock(2).
+    ///
+    /// - Throws: `ENOMEM` when frames or the commit limit run out; nothing is left behind.
+    func fork(_ caller: Caller) throws(Errno) -> AddressSpace {
+        let parent = caller.space
+        let cpu = caller.cpu
+        guard let child = makeSpace(on: cpu) else { throw .ENOMEM }
+        do throws(Errno) {
+            parent.lock.lock(.addressSpace, on: cpu)
+            defer { parent.lock.unlock(.addressSpace, on: cpu) }
+            batches.drain(on: cpu)
+            copyLayout(from: parent, to: child)
+            var vma = parent.tree.first
+            while let original = vma {
+                vma = original.next
+                if original.flags.contains(.dontCopy) { continue }
+                try copyVMA(original, from: parent, to: child, caller)
+            }
+            tlb.flush(parent, pages: parent.pointer.pointee.totalPages, on: cpu)
+        } catch {
+            release(child, on: cpu)
+            throw error
+        }
+        return child
+    }
+
+    private func copyLayout(from parent: AddressSpace, to child: AddressSpace) {
+        child.pointer.pointee.mapTop = parent.pointer.pointee.mapTop
+        child.pointer.pointee.breakStart = parent.pointer.pointee.breakStart
+        child.pointer.pointee.breakEnd = parent.pointer.pointee.breakEnd
+        child.pointer.pointee.stackStart = parent.pointer.pointee.stackStart
+    }
+
+    private func copyVMA(
+        _ original: VMARef, from parent: AddressSpace, to child: AddressSpace, _ caller: Caller
+    ) throws(Errno) {
+        let cpu = caller.cpu
+        let flags = original.flags.subtracting(.lockMask)
+        if flags.contains(.accounted) {
+            guard
+                commitment.charge(
+                    original.pageCount, to: parent,
+                    isAdmin: caller.process.pointer.pointee.isAdmin)
+            else { throw .ENOMEM }
+        }
+        let copy = addCopy(of: original, flags: flags, to: child, on: cpu)
+        guard !flags.contains(.wipeOnFork) else { return }
+        groups.fork(from: original, to: copy, on: cpu)
+        guard original.anonGroup != nil || original.flags.contains(.guarded) else { return }
+        try copyPages(original, from: parent, to: child, copy, on: cpu)
+    }
+
+    private func copyPages(
+        _ original: VMARef, from parent: AddressSpace, to child: AddressSpace, _ copy: VMARef,
+        on cpu: CPU
+    ) throws(Errno) {
+        var address = original.start
+        while let source = tables.nextTable(root: parent.root, &address, end: original.end) {
+            let next = min(original.end, TableLevel.pmd.next(after: address))
+            if source.frame.liveEntries > 0 {
+                guard let destination = tables.make(in: child, address, on: cpu) else {
+                    throw .ENOMEM
+                }
+                copyEntries(
+                    source, destination, child, from: address, to: next,
+                    isPrivate: !original.flags.contains(.shared), on: cpu)
+            }
+            address = next
+        }
+    }
+
+    @inline(__always)
+    private func copyEntries(
+        _ source: TableRef, _ destination: TableRef, _ child: AddressSpace, from start: UInt64,
+        to end: UInt64, isPrivate: Bool, on cpu: CPU
+    ) {
+        var copied = InlineArray<3, Int>(repeating: 0)
+        var entries = 0
+        source.lock(on: cpu)
+        destination.lock(on: cpu, nests: true)
+        for index in TableLevel.pte.index(of: start)...TableLevel.pte.index(of: end - 1) {
+            var entry = source[index]
+            if !entry.isMapped {
+                if entry.isGuard {
+                    destination.set(index, entry)
+                    entries += 1
+                }
+                continue
+            }
+            entries += 1
+            if entry.isUncounted {
+                destination.set(index, entry.without(Entry.accessed))
+                continue
+            }
+            let frame = frames[entry.frame]
+            let flags = frame.flags
+            if flags.contains([.anonymous, .exclusive]) { frame.clear(.exclusive) }
+            if isPrivate, entry.isWritable {
+                entry = entry.without(Entry.writable)
+                source.set(index, entry)
+            }
+            copied[MapCounts.residentKind(flags).rawValue] += 1
+            counts.map(entry.frame, frame, isLocked: false, on: cpu)
+            destination.set(index, entry.without(Entry.accessed))
+        }
+        destination.frame.liveEntries += entries
+        destination.unlock(on: cpu)
+        source.unlock(on: cpu)
+        let slot = child.slot(of: cpu)
+        slot.resident(.anonymous).add(copied[0])
+        slot.resident(.file).add(copied[1])
+        slot.resident(.sharedMemory).add(copied[2])
+    }
+}

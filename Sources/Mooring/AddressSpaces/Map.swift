@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mmap(2).
+
+/// A file as a descriptor gives it to mmap.
+struct OpenFile {
+    let file: FileRef
+    /// What the descriptor may be used for.
+    let access: Protection
+}
+
+extension AddressSpaces {
+    /// Maps memory or a file.
+    ///
+    /// Errors are checked in the order in which the kernel reports them.
+    func mmap(
+        _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
+        flags: MapFlags, file: OpenFile?, offset: UInt64
+    ) throws(Errno) -> UInt64 {
+        let space = caller.space
+        let cpu = caller.cpu
+        let populated: Range<UInt64>?
+        let start: UInt64
+        do {
+            space.lock.lock(.addressSpace, on: cpu)
+            defer { space.lock.unlock(.addressSpace, on: cpu) }
+            start = try mapLocked(
+                caller, address: address, length: length, protection: protection, flags: flags,
+                file: file, offset: offset)
+            let vma = space.tree.find(start)
+            let isLocked =
+                vma.map { $0.flags.contains(.locked) && !$0.flags.contains(.lockOnFault) } ?? false
+            populated =
+                isLocked || flags.contains(.populate)
+                ? start..<start + length.roundedUpToPages : nil
+        }
+        if let populated {
+            // mmap never fails because a page could not be populated: mmap(2), MAP_LOCKED.
+            _ = populate(space, from: populated.lowerBound, to: populated.upperBound, on: cpu)
+        }
+        return start
+    }
+
+    private func mapLocked(
+        _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
+        flags: MapFlags, file: OpenFile?, offset: UInt64
+    ) throws(Errno) -> UInt64 {
+        let space = caller.space
+        let isAnonymous = flags.contains(.anonymous)
+        guard offset.isPageAligned else { throw .EINVAL }
+        if !isAnonymous, file == nil { throw .EBADF }
+        guard length != 0 else { throw .EINVAL }
+        let size = length.roundedUpToPages
+        guard size != 0, size <= limits.userEnd else { throw .ENOMEM }
+        if space.tree.count > limits.mapCount { throw .ENOMEM }
+        let start = try place(
+            caller, address, size, flags, file: isAnonymous ? nil : file?.file, offset: offset)
+        let pages = Int(size >> pageShift)
+
+        var vmaFlags = VMAFlags(protection)
+        vmaFlags.formUnion([.mayRead, .mayWrite, .mayExecute])
+        if flags.contains(.growsDown) { vmaFlags.insert(.growsDown) }
+        if flags.contains(.stack) { vmaFlags.insert(.noHugePage) }
+        if flags.contains(.locked) {
+            guard caller.mayLock else { throw .EPERM }
+            vmaFlags.insert(.locked)
+        }
+        vmaFlags.formUnion(space.pointer.pointee.futureLock)
+        if vmaFlags.contains(.locked) {
+            let total = space.pointer.pointee.lockedPages + pages
+            guard caller.mayLock(total: total) else { throw .EAGAIN }
+        }
+        if isAnonymous {
+            try applyAnonymousType(flags, &vmaFlags)
+        } else if let file {
+            try applyFileType(flags, protection, file, size, offset, &vmaFlags)
+        }
+        let replaced = pagesMapped(from: start, to: start + size, in: space)
+        guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
+        let isData = vmaFlags.isPrivateWritable
+        if isData, !caller.mayGrowData(by: pages) { throw .ENOMEM }
+
+        let isSharedAnonymous = isAnonymous && vmaFlags.contains(.shared)
+        if flags.contains(.noReserve), commitment.mode != .never {
+            vmaFlags.insert(.noReserve)
+        }
+        let isCharged = (isData || isSharedAnonymous) && !vmaFlags.contains(.noReserve)
+        if isCharged {
+            guard
+                commitment.charge(
+                    pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
+            else { throw .ENOMEM }
+            if isData { vmaFlags.insert(.accounted) }
+        }
+        if replaced > 0 {
+            do {
+                try unmapLocked(space, from: start, to: start + size, on: caller.cpu)
+            } catch {
+                if isCharged { commitment.uncharge(pages) }
+                throw error
+            }
+        }
+        if vmaFlags.contains(.droppable) { vmaFlags.subtract(.lockMask) }
+        var new = NewVMA(
+            start: start, end: start + size, flags: vmaFlags,
+            pageOffset: isAnonymous ? start >> pageShift : offset >> pageShift,
+            file: isAnonymous ? nil : file?.file)
+        if isSharedAnonymous {
+            // Shared anonymous memory is a file that only its mappings hold.
+            let memory = cache.makeFile(
+                named: "/dev/zero (deleted)", kind: .memory, length: size, on: caller.cpu)
+            memory.pointer.pointee.chargedPages = isCharged ? pages : 0
+            new.file = memory
+            new.pageOffset = 0
+            addVMA(new, to: space, on: caller.cpu)
+            cache.release(memory, on: caller.cpu)
+        } else {
+            addVMA(new, to: space, on: caller.cpu)
+        }
+        return start
+    }
+
+    // MARK: Types
+
+    private func applyAnonymousType(
+        _ flags: MapFlags, _ vmaFlags: inout VMAFlags
+    ) throws(Errno) {
+        switch flags.rawValue & 0xF {
+        case MapFlags.private.rawValue: break
+        case MapFlags.shared.rawValue:
+            guard !flags.contains(.growsDown) else { throw .EINVAL }
+            vmaFlags.formUnion([.shared, .mayShare])
+        case MapFlags.droppable.rawValue:
+            guard flags.isDisjoint(with: [.locked, .growsDown, .hugeTLB]) else { throw .EINVAL }
+            vmaFlags.formUnion([.droppable, .noReserve, .wipeOnFork, .dontDump])
+            vmaFlags.subtract(.lockMask)
+        default: throw .EINVAL
+        }
+        // No pool of huge pages was reserved on this machine.
+        if flags.contains(.hugeTLB) { throw .ENOMEM }
+    }
+
+    private func applyFileType(
+        _ flags: MapFlags, _ protection: Protection, _ open: OpenFile, _ size: UInt64,
+        _ offset: UInt64, _ vmaFlags: inout VMAFlags
+    ) throws(Errno) {
+        if flags.contains(.hugeTLB) { throw .EINVAL }
+        // The largest offset that a file can have is 2^63 - 1, less the last page.
+        let (end, overflows) = offset.addingReportingOverflow(size)
+        guard !overflows, end <= UInt64(Int64.max) & ~(pageSize - 1) else { throw .EOVERFLOW }
+        let type = flags.rawValue & 0xF
+        switch type {
+        case MapFlags.shared.rawValue, MapFlags.sharedValidate.rawValue:
+            if type == MapFlags.sharedValidate.rawValue,
+                flags.rawValue & ~MapFlags.known.rawValue != 0
+            {
+                throw .EOPNOTSUPP
+            }
+            if flags.contains(.sync) { throw .EOPNOTSUPP }
+            if protection.contains(.write), !open.access.contains(.write) { throw .EACCES }
+            guard open.access.contains(.read) else { throw .EACCES }
+            vmaFlags.formUnion([.shared, .mayShare])
+            if !open.access.contains(.write) {
+                // A read-only descriptor's shared mapping behaves as a private one that can
+                // never be made writable.
+                vmaFlags.subtract([.mayWrite, .shared])
+            }
+        case MapFlags.private.rawValue:
+            if flags.contains(.sync) { throw .EOPNOTSUPP }
+            guard open.access.contains(.read) else { throw .EACCES }
+        default: throw .EINVAL
+        }
+        if flags.contains(.growsDown) { throw .EINVAL }
+    }
+
+    // MARK: Placement
+
+    /// Where a mapping of `size` bytes goes.
+    func place(
+        _ caller: Caller, _ address: UInt64, _ size: UInt64, _ flags: MapFlags, file: FileRef?,
+        offset: UInt64
+    ) throws(Errno) -> UInt64 {
+        let space = caller.space
+        if !flags.isDisjoint(with: [.fixed, .fixedNoReplace]) {
+            // An address in the last page looks like an error number to the kernel's own code,
+            // and comes back as one.
+            if address > UInt64.max - 4095 {
+                throw Errno(rawValue: Int32(truncatingIfNeeded: 0 &- Int64(bitPattern: address)))
+            }
+            guard address <= limits.userEnd - size else { throw .ENOMEM }
+            guard address.isPageAligned else { throw .EINVAL }
+            if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
+            if flags.contains(.fixedNoReplace),
+                pagesMapped(from: address, to: address + size, in: space) > 0
+            {
+                throw .EEXIST
+            }
+            return address
+        }
+        var hint = address.pageAligned
+        if hint != 0 { hint = max(hint, limits.lowestAddress) }
+        if hint != 0, hint <= limits.userEnd - size,
+            space.tree.isFree(start: hint, end: hint + size),
+            space.tree.find(hint + size).map({ $0.guardedStart >= hint + size }) ?? true
+        {
+            return hint
+        }
+        if let aligned = alignedGap(
+            space, size, file: file, offset: offset, hint: address,
+            isShared: flags.contains(.shared))
+        {
+            return aligned
+        }
+        guard let found = gap(space, size) else { throw .ENOMEM }
+        return found
+    }
+
+    /// The highest free room below the space's top, or the lowest above it.
+    func gap(_ space: AddressSpace, _ size: UInt64) -> UInt64? {
+        space.tree.highestGap(
+            length: size, floor: pageSize, ceiling: space.pointer.pointee.mapTop)
+            ?? space.tree.lowestGap(
+                length: size, floor: space.pointer.pointee.mapTop, ceiling: limits.userEnd)
+    }
+
+    /// Room at a 2 MiB boundary, for mappings that could use huge pages: anonymous ones of a
+    /// whole number of huge pages without a hint, and device files that cover a whole one.
+    func alignedGap(
+        _ space: AddressSpace, _ size: UInt64, file: FileRef?, offset: UInt64, hint: UInt64,
+        isShared: Bool
+    ) -> UInt64? {
+        let huge: UInt64 = 2 << 20
+        if let file {
+            guard file.kind == .disk else { return nil }
+            let end = offset &+ size
+            let firstWhole = (offset &+ (huge - 1)) & ~(huge - 1)
+            guard end > firstWhole, end - firstWhole >= huge else { return nil }
+        } else {
+            guard hint == 0, size % huge == 0, !isShared else { return nil }
+        }
+        guard let low = gap(space, size + huge) else { return nil }
+        let difference = (offset &- low) & (huge - 1)
+        return difference == 0 ? low + huge : low + difference
+    }
+
+    /// How many pages of VMAs lie in a range.
+    func pagesMapped(from start: UInt64, to end: UInt64, in space: AddressSpace) -> Int {
+        var pages = 0
+        var vma = space.tree.find(start)
+        while let current = vma, current.start < end {
+            pages += Int((min(end, current.end) - max(start, current.start)) >> pageShift)
+            vma = current.next
+        }
+        return pages
+    }
+}
+
+extension VMAFlags {
+    /// The rights of a protection.
+    init(_ protection: Protection) {
+        self = []
+        if protection.contains(.read) { insert(.read) }
+        if protection.contains(.write) { insert(.write) }
+        if protection.contains(.execute) { insert(.execute) }
+    }
+
+    /// Whether pages may be made here that only this address space has: what RLIMIT_DATA counts
+    /// and commitment charges.
+    var isPrivateWritable: Bool {
+        contains(.write) && isDisjoint(with: [.shared, .growsDown])
+    }
+}
+
+extension MapFlags {
+    /// Every flag that MAP_SHARED_VALIDATE lets through (0x400_0000 is MAP_UNINITIALIZED).
+    fileprivate static let known: MapFlags = [
+        .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
+        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, .fixedNoReplace, .sync,
+        MapFlags(rawValue: 0x400_0000),
+    ]
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// munmap(2), and what every call that replaces mappings uses.
+
+extension AddressSpaces {
+    /// Unmaps a range; pages that are not mapped are no error.
+    func munmap(_ caller: Caller, address: UInt64, length: UInt64) throws(Errno) {
+        guard address.isPageAligned, length != 0, address <= limits.userEnd,
+            length <= limits.userEnd - address
+        else { throw .EINVAL }
+        let space = caller.space
+        space.lock.lock(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
+        try unmapLocked(
+            space, from: address, to: address + length.roundedUpToPages, on: caller.cpu)
+    }
+
+    /// Unmaps `start..<end`, both page addresses.
+    ///
+    /// The lock is held exclusively.
+    ///
+    /// - Throws: `ENOMEM` when it would cut a VMA in two and there are as many as there may be.
+    func unmapLocked(
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU
+    ) throws(Errno) {
+        guard var vma = space.tree.find(start), vma.start < end else { return }
+        if vma.start < start {
+            // Cutting a piece out of the middle needs a VMA more; cutting an end off does not.
+            if vma.end > end, space.tree.count >= limits.mapCount { throw .ENOMEM }
+            if vma.end > end {
+                vma = try split(vma, at: start, in: space, on: cpu)
+            } else {
+                unmapEnd(of: vma, from: start, in: space, on: cpu)
+                guard let next = vma.next, next.start < end else {
+                    return freeTables(space, from: start, to: end, on: cpu)
+                }
+                vma = next
+            }
+        }
+        while true {
+            let next = vma.next
+            if vma.end > end {
+                unmapStart(of: vma, to: end, in: space, on: cpu)
+                break
+            }
+            unmapper.unmap(vma, in: space, from: vma.start, to: vma.end, on: cpu)
+            uncharge(vma.flags, pages: vma.pageCount)
+            removeVMA(vma, from: space, on: cpu)
+            guard let next, next.start < end else { break }
+            vma = next
+        }
+        freeTables(space, from: start, to: end, on: cpu)
+    }
+
+    private func unmapEnd(of vma: VMARef, from start: UInt64, in space: AddressSpace, on cpu: CPU) {
+        let pages = Int((vma.end - start) >> pageShift)
+        unmapper.unmap(vma, in: space, from: start, to: vma.end, on: cpu)
+        account(vma.flags, pages: -pages, in: space)
+        uncharge(vma.flags, pages: pages)
+        rebound(vma, in: space, start: vma.start, end: start, on: cpu)
+    }
+
+    private func unmapStart(of vma: VMARef, to end: UInt64, in space: AddressSpace, on cpu: CPU) {
+        let pages = Int((end - vma.start) >> pageShift)
+        unmapper.unmap(vma, in: space, from: vma.start, to: end, on: cpu)
+        account(vma.flags, pages: -pages, in: space)
+        uncharge(vma.flags, pages: pages)
+        rebound(vma, in: space, start: end, end: vma.end, on: cpu)
+    }
+
+    /// Takes back the promise of memory for pages of an accounted VMA.
+    func uncharge(_ flags: VMAFlags, pages: Int) {
+        if flags.contains(.accounted) { commitment.uncharge(pages) }
+    }
+
+    /// Frees the tables that no VMA needs any more around a range that was unmapped.
+    func freeTables(_ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU) {
+        let above = space.tree.find(end)
+        let below = above.map(\.previous) ?? space.tree.last
+        tables.freeTables(
+            in: space, from: start, to: end, floor: below?.end ?? 0, ceiling: above?.start ?? PageTables.userTop, on: cpu)
+    }
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The steps that calls on address spaces are made of: adding a VMA, removing, splitting, merging,
+// changing the flags of a part. Each keeps the tree, the reverse maps and the counts together.
+//
+// LOCKS   The address space's lock, exclusive. Reverse maps' locks are taken here.
+
+extension AddressSpaces {
+    /// What a VMA is to be.
+    struct NewVMA {
+        var start: UInt64
+        var end: UInt64
+        var flags: VMAFlags
+        var pageOffset: UInt64
+        var file: FileRef?
+        var name: VMAName = .none
+    }
+
+    /// Adds a VMA, merged with its neighbours where they are alike.
+    ///
+    /// - Returns: The VMA that now covers the range.
+    @discardableResult
+    func addVMA(_ new: NewVMA, to space: AddressSpace, on cpu: CPU) -> VMARef {
+        account(new.flags, pages: Int((new.end - new.start) >> pageShift), in: space)
+        let next = space.tree.find(new.start)
+        let previous = next.map(\.previous) ?? space.tree.last
+        if let previous, previous.end == new.start, canExtend(previous, over: new, atEnd: true) {
+            if let next, next.start == new.end, isAlike(next, to: new, isAbove: true),
+                canShareGroup(previous, next)
+            {
+                takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
+            } else {
+                rebound(previous, in: space, start: previous.start, end: new.end, on: cpu)
+                previous.flags.formUnion(new.flags)
+            }
+            return previous
+        }
+        if let next, next.start == new.end, canExtend(next, over: new, atEnd: false) {
+            rebound(next, in: space, start: new.start, end: next.end, on: cpu)
+            next.flags.formUnion(new.flags)
+            return next
+        }
+        let vma = makeVMA(new, in: space, on: cpu)
+        space.tree.insert(vma)
+        linkFile(vma, on: cpu)
+        space.noteTablesChanged()
+        return vma
+    }
+
+    /// A VMA that is in no tree yet.
+    ///
+    /// Takes a reference to its file.
+    private func makeVMA(_ new: NewVMA, in space: AddressSpace, on cpu: CPU) -> VMARef {
+        let (number, object) = vmas.allocate(on: cpu)
+        object.initialize(
+            to: VMAState(
+                start: new.start, end: new.end, flags: new.flags, pageOffset: new.pageOffset,
+                addressSpace: UnsafeMutableRawPointer(space.pointer),
+                file: new.file.map { UnsafeMutableRawPointer($0.pointer) },
+                number: number, name: new.name))
+        new.file?.references.add(1)
+        return VMARef(pointer: object)
+    }
+
+    /// Takes a VMA without pages out of everything and frees it.
+    func removeVMA(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
+        account(vma.flags, pages: -vma.pageCount, in: space)
+        dropVMA(vma, from: space, on: cpu)
+    }
+
+    /// Removes a VMA that nobody needs.
+    private func dropVMA(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
+        space.tree.remove(vma)
+        unlinkAndFree(vma, from: space, on: cpu)
+    }
+
+    /// Takes a VMA that is in no tree any more out of the reverse maps and frees it.
+    private func unlinkAndFree(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
+        let file = vma.file
+        if let file {
+            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.mappings.remove(vma.fileNode)
+            file.mappingsLock.unlock(.fileMappings, on: cpu)
+        }
+        groups.unlink(vma, on: cpu)
+        vmas.free(vma.pointer.pointee.number, on: cpu)
+        space.noteTablesChanged()
+        if let file { cache.release(file, on: cpu) }
+    }
+
+    /// Adds a copy of a forked parent's VMA, merged with nothing.
+    func addCopy(
+        of original: VMARef, flags: VMAFlags, to child: AddressSpace, on cpu: CPU
+    ) -> VMARef {
+        let copy = makeVMA(
+            NewVMA(
+                start: original.start, end: original.end, flags: flags,
+                pageOffset: original.pageOffset, file: original.file,
+                name: original.pointer.pointee.name),
+            in: child, on: cpu)
+        child.tree.insert(copy)
+        linkFile(copy, on: cpu)
+        account(flags, pages: copy.pageCount, in: child)
+        return copy
+    }
+
+    private func linkFile(_ vma: VMARef, on cpu: CPU) {
+        guard let file = vma.file else { return }
+        file.mappingsLock.lock(.fileMappings, on: cpu)
+        vma.fileNode.pointee = IntervalNode(
+            covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
+        file.mappings.insert(vma.fileNode)
+        file.mappingsLock.unlock(.fileMappings, on: cpu)
+    }
+
+    /// Changes a VMA's bounds everywhere.
+    ///
+    /// Its page offset follows its start.
+    func rebound(
+        _ vma: VMARef, in space: AddressSpace, start: UInt64, end: UInt64, on cpu: CPU
+    ) {
+        let offset =
+            start >= vma.start
+            ? vma.pageOffset &+ (start - vma.start) >> pageShift
+            : vma.pageOffset &- (vma.start - start) >> pageShift
+        let change = {
+            space.tree.setBounds(of: vma, start: start, end: end)
+            vma.pageOffset = offset
+        }
+        if let file = vma.file {
+            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.mappings.remove(vma.fileNode)
+            groups.rebound(vma, on: cpu, change)
+            vma.fileNode.pointee = IntervalNode(
+                covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
+            file.mappings.insert(vma.fileNode)
+            file.mappingsLock.unlock(.fileMappings, on: cpu)
+        } else {
+            groups.rebound(vma, on: cpu, change)
+        }
+        space.noteTablesChanged()
+    }
+
+    // MARK: Splitting
+
+    /// Cuts a VMA in two at an address inside it.
+    ///
+    /// - Returns: The upper part.
+    /// - Throws: `ENOMEM` when the address space has as many VMAs as it may.
+    @discardableResult
+    func split(
+        _ vma: VMARef, at address: UInt64, in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
+        guard space.tree.count < limits.mapCount else { throw .ENOMEM }
+        let upper = makeVMA(
+            NewVMA(
+                start: address, end: vma.end, flags: vma.flags,
+                pageOffset: vma.pageOffset(of: address), file: vma.file,
+                name: vma.pointer.pointee.name),
+            in: space, on: cpu)
+        // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
+        // walk finds each page in one of them at least.
+        groups.clone(from: vma, to: upper, on: cpu)
+        linkFile(upper, on: cpu)
+        rebound(vma, in: space, start: vma.start, end: address, on: cpu)
+        space.tree.insert(upper)
+        return upper
+    }
+
+    // MARK: Merging
+
+    /// Whether two adjacent VMAs are alike in all but their groups.
+    private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
+        low.flags.isAlike(high.flags) && low.file == high.file
+            && low.pointer.pointee.name == high.pointer.pointee.name
+            && low.flags.isDisjoint(with: .special)
+            && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
+    }
+
+    /// Whether the pages of two VMAs may belong to one: a VMA that inherited pages in a fork is
+    /// linked to several groups and stays apart, one without pages joins any other.
+    private func canShareGroup(_ low: VMARef, _ high: VMARef) -> Bool {
+        guard low.hasAtMostOneLink, high.hasAtMostOneLink else { return false }
+        guard let one = low.anonGroup, let other = high.anonGroup else { return true }
+        return one == other
+    }
+
+    private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
+        vma.flags.isAlike(new.flags) && vma.file == new.file
+            && vma.pointer.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
+            && (isAbove
+                ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
+                : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
+    }
+
+    private func canExtend(_ vma: VMARef, over new: NewVMA, atEnd: Bool) -> Bool {
+        vma.hasAtMostOneLink && isAlike(vma, to: new, isAbove: !atEnd)
+    }
+
+    /// Lets a VMA take over a neighbour that is alike, and reach over `start..<end`.
+    private func takeOver(
+        _ gone: VMARef, by vma: VMARef, start: UInt64, end: UInt64, _ space: AddressSpace,
+        on cpu: CPU
+    ) {
+        // ORDER: the survivor reaches over the other's pages in the reverse maps before the other
+        // leaves them, so that a walk finds each page in one of them at least.
+        if vma.anonGroup == nil, gone.anonGroup != nil {
+            groups.clone(from: gone, to: vma, on: cpu)
+        }
+        vma.flags.formUnion(gone.flags)
+        space.tree.remove(gone)
+        rebound(vma, in: space, start: start, end: end, on: cpu)
+        unlinkAndFree(gone, from: space, on: cpu)
+    }
+
+    /// Merges a VMA with the one above it if they are alike; returns what covers its range.
+    @discardableResult
+    func mergeWithNext(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
+        guard let next = vma.next, next.start == vma.end, isAlike(vma, next),
+            canShareGroup(vma, next)
+        else { return vma }
+        takeOver(next, by: vma, start: vma.start, end: next.end, space, on: cpu)
+        return vma
+    }
+
+    /// Merges a VMA with both neighbours where they are alike; returns what covers its range.
+    @discardableResult
+    func mergeWithNeighbours(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
+        guard let previous = vma.previous, previous.end == vma.start, isAlike(previous, vma),
+            canShareGroup(previous, vma)
+        else { return mergeWithNext(vma, in: space, on: cpu) }
+        if let next = vma.next, next.start == vma.end, isAlike(vma, next),
+            canShareGroup(vma, next), canShareGroup(previous, next)
+        {
+            // All three become one: the middle goes first, for one change of bounds in all.
+            if previous.anonGroup == nil, vma.anonGroup != nil {
+                groups.clone(from: vma, to: previous, on: cpu)
+            }
+            previous.flags.formUnion(vma.flags)
+            space.tree.remove(vma)
+            takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
+            unlinkAndFree(vma, from: space, on: cpu)
+        } else {
+            takeOver(vma, by: previous, start: previous.start, end: vma.end, space, on: cpu)
+        }
+        return previous
+    }
+
+    // MARK: Changing a part
+
+    /// Gives `start..<end` of a VMA other flags, splitting and merging as needed.
+    ///
+    /// A part at an end goes over to a neighbour that is alike already: no VMA is made or freed,
+    /// and none is needed, however many there are.
+    ///
+    /// - Returns: The VMA that covers the range now.
+    /// - Throws: `ENOMEM` when a split would make too many VMAs; nothing is changed then.
+    @discardableResult
+    func setFlags(
+        _ flags: VMAFlags, of vma: VMARef, from start: UInt64, to end: UInt64,
+        in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
+        guard flags != vma.flags else { return vma }
+        let pages = Int((end - start) >> pageShift)
+        if start == vma.start, end < vma.end, let low = vma.previous, low.end == start,
+            canTake(over: vma, low, with: flags, isAbove: false)
+        {
+            recount(from: vma.flags, to: flags, pages: pages, in: space)
+            moveBorder(between: low, vma, to: end, growing: low, in: space, on: cpu)
+            return low
+        }
+        if end == vma.end, start > vma.start, let high = vma.next, high.start == end,
+            canTake(over: vma, high, with: flags, isAbove: true)
+        {
+            recount(from: vma.flags, to: flags, pages: pages, in: space)
+            moveBorder(between: vma, high, to: start, growing: high, in: space, on: cpu)
+            return high
+        }
+        var target = vma
+        if start > target.start {
+            target = try split(target, at: start, in: space, on: cpu)
+        }
+        if end < target.end {
+            do {
+                try split(target, at: end, in: space, on: cpu)
+            } catch {
+                mergeWithNeighbours(target, in: space, on: cpu)
+                throw error
+            }
+        }
+        recount(from: target.flags, to: flags, pages: pages, in: space)
+        target.flags = flags
+        return mergeWithNeighbours(target, in: space, on: cpu)
+    }
+
+    /// Counts pages whose flags change.
+    @inline(__always)
+    private func recount(
+        from old: VMAFlags, to new: VMAFlags, pages: Int, in space: AddressSpace
+    ) {
+        account(old, pages: -pages, in: space)
+        account(new, pages: pages, in: space)
+    }
+
+    /// Whether a neighbour may take over a part of `vma` that is to have other flags.
+    private func canTake(
+        over vma: VMARef, _ neighbour: VMARef, with flags: VMAFlags, isAbove: Bool
+    ) -> Bool {
+        let low = isAbove ? vma : neighbour
+        let high = isAbove ? neighbour : vma
+        return neighbour.flags.isAlike(flags) && low.file == high.file
+            && low.pointer.pointee.name == high.pointer.pointee.name
+            && flags.isDisjoint(with: .special)
+            && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
+            && canShareGroup(low, high)
+    }
+
+    /// Moves the border between two VMAs that touch, in the tree and in the reverse maps at once.
+    private func moveBorder(
+        between low: VMARef, _ high: VMARef, to border: UInt64, growing taker: VMARef,
+        in space: AddressSpace, on cpu: CPU
+    ) {
+        let giver = taker == low ? high : low
+        if taker.anonGroup == nil, giver.anonGroup != nil {
+            groups.clone(from: giver, to: taker, on: cpu)
+        }
+        taker.flags.formUnion(giver.flags.intersection(.guarded))
+        let offset = low.pageOffset &+ (border - low.start) >> pageShift
+        let change = {
+            space.tree.moveBorder(below: high, to: border)
+            high.pageOffset = offset
+        }
+        if let file = low.file {
+            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.mappings.remove(low.fileNode)
+            file.mappings.remove(high.fileNode)
+            groups.rebound(low, and: high, on: cpu, change)
+            insertFileNode(of: low, file)
+            insertFileNode(of: high, file)
+            file.mappingsLock.unlock(.fileMappings, on: cpu)
+        } else {
+            groups.rebound(low, and: high, on: cpu, change)
+        }
+        space.noteTablesChanged()
+    }
+
+    @inline(__always)
+    private func insertFileNode(of vma: VMARef, _ file: FileRef) {
+        vma.fileNode.pointee = IntervalNode(
+            covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
+        file.mappings.insert(vma.fileNode)
+    }
+
+    // MARK: Counting
+
+    /// Adds a VMA's pages to what its address space counts, or takes them away.
+    @inline(__always)
+    func account(_ flags: VMAFlags, pages: Int, in space: AddressSpace) {
+        let state = space.pointer
+        state.pointee.totalPages += pages
+        if flags.contains(.locked) { state.pointee.lockedPages += pages }
+        if flags.contains(.growsDown) {
+            state.pointee.stackPages += pages
+        } else if flags.contains(.write), !flags.contains(.shared) {
+            state.pointee.dataPages += pages
+        } else if flags.contains(.execute), !flags.contains(.write) {
+            state.pointee.executablePages += pages
+        }
+        if pages > 0 {
+            state.pointee.peakTotal = max(state.pointee.peakTotal, state.pointee.totalPages)
+        }
+    }
+}

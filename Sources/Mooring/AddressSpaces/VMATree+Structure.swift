@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a VMA tree keeps its shape: ways down, splits, merges, and summaries on the way up.
+//
+// STATE      `path` in the tree's state: the inner nodes passed on the way down and the slot taken
+//            in each. It is scratch space of one change and means nothing afterwards.
+// INVARIANT  No node but an empty root is empty. A removal that leaves a node sparse merges it with
+//            a neighbour if both fit in three quarters of a node; nodes are not kept half full.
+
+extension VMATree {
+    /// The leaf and slot of a VMA of this tree; leaves the way there in `path`.
+    @inline(__always)
+    func descend(to vma: VMARef) -> (leaf: VMATreeNode, slot: Int) {
+        let address = vma.start
+        let path = state.pointee.path
+        var node = state.pointee.root
+        let height = state.pointee.height
+        var depth = 0
+        while depth < height {
+            let slot = node.slot(above: address)
+            path[depth] = VMATreeState.Step(node: node, slot: slot)
+            node = node.child(slot)
+            depth += 1
+        }
+        let slot = node.slot(above: address)
+        #if DEBUG || Checks
+            precondition(slot < node.count && node.vma(slot) == vma, "a VMA is not in its tree")
+        #endif
+        return (node, slot)
+    }
+
+    /// The leaf that a VMA starting at `start` belongs in, with room for it.
+    ///
+    /// Leaves the way there in `path`. Full nodes on the way are split before they are entered,
+    /// so that a parent always has room for the second half.
+    @inline(__always)
+    func descendMakingRoom(for start: UInt64) -> VMATreeNode {
+        if state.pointee.root.isFull {
+            addLevel()
+        }
+        let path = state.pointee.path
+        var node = state.pointee.root
+        let height = state.pointee.height
+        var depth = 0
+        while depth < height {
+            var slot = min(node.slot(above: start), node.count - 1)
+            if node.child(slot).isFull {
+                split(childOf: node, at: slot, for: start, isLeaf: depth + 1 == height)
+                slot = min(node.slot(above: start), node.count - 1)
+            }
+            path[depth] = VMATreeState.Step(node: node, slot: slot)
+            node = node.child(slot)
+            depth += 1
+        }
+        return node
+    }
+
+    /// Sets the ends and gaps that the ancestors in `path` keep of `node`, up to where nothing
+    /// changes any more.
+    ///
+    /// - Parameters:
+    ///   - node: The node that changed.
+    ///   - depth: How many ancestors it has.
+    ///   - oldGap: The greatest of the gaps in it that changed, before; `.max` if unknown.
+    ///   - newGap: The greatest of them now; if `oldGap` is unknown, of all in it.
+    @inline(__always)
+    func refreshSummaries(from node: VMATreeNode, depth: Int, oldGap: UInt64, newGap: UInt64) {
+        let path = state.pointee.path
+        var node = node
+        var depth = depth
+        var oldGap = oldGap
+        var newGap = newGap
+        while depth > 0 {
+            depth -= 1
+            let step = path[depth]
+            let known = step.node.gaps[step.slot]
+            // The other gaps are at most what is known; only where the greatest itself became
+            // smaller is there nothing for it but to look at them all.
+            if newGap < known {
+                newGap = oldGap < known ? known : node.greatestGap
+            }
+            oldGap = known
+            let end = node.lastEnd
+            if step.node.ends[step.slot] == end && known == newGap { return }
+            step.node.ends[step.slot] = end
+            step.node.gaps[step.slot] = newGap
+            node = step.node
+        }
+    }
+
+    // MARK: Splits
+
+    /// Puts a new root above the old one.
+    @inline(never)
+    private func addLevel() {
+        precondition(state.pointee.height < VMATreeState.greatestHeight, "the tree is too high")
+        let old = state.pointee.root
+        let root = state.pointee.store.allocate()
+        root.insert(old.base, end: old.lastEnd, gap: old.greatestGap, at: 0)
+        state.pointee.root = root
+        state.pointee.height += 1
+    }
+
+    /// Splits the full child in `slot` of `parent`, on the way to `start`.
+    @inline(never)
+    private func split(childOf parent: VMATreeNode, at slot: Int, for start: UInt64, isLeaf: Bool) {
+        let left = parent.child(slot)
+        let right = state.pointee.store.allocate()
+        left.moveItems(from: splitPlace(in: left, for: start, isLeaf: isLeaf), to: right)
+        parent.ends[slot] = left.lastEnd
+        parent.gaps[slot] = left.greatestGap
+        parent.insert(right.base, end: right.lastEnd, gap: right.greatestGap, at: slot + 1)
+    }
+
+    /// How many items stay in the left half of a full node.
+    ///
+    /// Half of them, unless VMAs are being inserted in a row, as mmap does from the top down: then
+    /// the half that the row grows into is left small and the other full.
+    private func splitPlace(in node: VMATreeNode, for start: UInt64, isLeaf: Bool) -> Int {
+        let capacity = VMATreeNode.capacity
+        if start >= node.ends[capacity - 1] { return capacity - 1 }
+        let slot = node.slot(above: start)
+        if slot == 0 { return 1 }
+        if isLeaf, let newest = state.pointee.newest {
+            if node.vma(slot) == newest { return min(slot + 1, capacity - 1) }
+            if node.vma(slot - 1) == newest { return slot }
+        }
+        return capacity / 2
+    }
+
+    // MARK: Merges
+
+    /// Drops or merges nodes in `path` that a removal from `leaf` left empty or sparse, and
+    /// brings all summaries up to date; `oldGap` and `newGap` are as in
+    /// ``refreshSummaries(from:depth:oldGap:newGap:)``.
+    @inline(__always)
+    func mergeSparseNodes(from leaf: VMATreeNode, oldGap: UInt64, newGap: UInt64) {
+        guard leaf.count <= VMATreeNode.sparseCount else {
+            refreshSummaries(
+                from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
+            return
+        }
+        mergeUpwards(from: leaf)
+    }
+
+    @inline(never)
+    private func mergeUpwards(from leaf: VMATreeNode) {
+        var node = leaf
+        var depth = state.pointee.height
+        while depth > 0 && node.count <= VMATreeNode.sparseCount {
+            let step = state.pointee.path[depth - 1]
+            guard merge(node, in: step.node, at: step.slot) else { break }
+            node = step.node
+            depth -= 1
+        }
+        refreshSummaries(from: node, depth: depth, oldGap: .max, newGap: node.greatestGap)
+
+        // A root with one child is that child; one with none is an empty leaf.
+        while state.pointee.height > 0 && state.pointee.root.count == 1 {
+            let old = state.pointee.root
+            state.pointee.root = old.child(0)
+            state.pointee.store.free(old)
+            state.pointee.height -= 1
+        }
+        if state.pointee.root.count == 0 {
+            state.pointee.height = 0
+        }
+    }
+
+    /// Takes one node fewer for `node`, which is sparse, and a neighbour under `parent`; returns
+    /// whether that was possible.
+    private func merge(_ node: VMATreeNode, in parent: VMATreeNode, at slot: Int) -> Bool {
+        if node.count == 0 {
+            parent.remove(at: slot)
+            state.pointee.store.free(node)
+            return true
+        }
+        let left: Int
+        if slot > 0 && parent.child(slot - 1).count + node.count <= VMATreeNode.mergedCount {
+            left = slot - 1
+        } else if slot + 1 < parent.count
+            && parent.child(slot + 1).count + node.count <= VMATreeNode.mergedCount
+        {
+            left = slot
+        } else {
+            return false
+        }
+        let kept = parent.child(left)
+        let emptied = parent.child(left + 1)
+        emptied.moveItems(from: 0, to: kept)
+        parent.remove(at: left + 1)
+        parent.ends[left] = kept.lastEnd
+        parent.gaps[left] = kept.greatestGap
+        state.pointee.store.free(emptied)
+        return true
+    }
+}

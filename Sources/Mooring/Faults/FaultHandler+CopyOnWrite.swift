@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes to pages that are present but not writable: shared after a fork, the zero page, a file's
+// page in a private mapping, a device's page in a shared one.
+//
+// INVARIANT  An anonymous frame with `exclusive` is mapped by one address space, which may write it
+//            in place. Fork clears the mark in both parent and child, under the table's lock.
+
+extension FaultHandler {
+    /// Resolves a write to a present entry without the right to write.
+    @inline(never)
+    func resolveWriteProtected(_ fault: Fault, _ table: TableRef, _ seen: Entry) -> FaultOutcome {
+        let cpu = fault.cpu
+        let index = TableLevel.pte.index(of: fault.address)
+        if seen.isUncounted { return replace(fault, table, seen, source: nil) }
+        let frame = frames[seen.frame]
+        if fault.vma.flags.contains(.shared) {
+            table.lock(on: cpu)
+            defer { table.unlock(on: cpu) }
+            // RACE: unmapped or made writable since it was looked at: the access is tried again.
+            guard table[index] == seen else { return .resolved }
+            table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
+            cache.markDirty(frame, on: cpu)
+            cpu.count(.faultFileShared)
+            return .resolved
+        }
+        if frame.has(.anonymous), mayReuse(fault, frame) {
+            table.lock(on: cpu)
+            // Judged again under the lock: a fork may have shared the frame since.
+            if table[index] == seen, isSoleUser(frame) {
+                frame.set(.exclusive)
+                table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
+                cpu.count(.faultReuse)
+            }
+            table.unlock(on: cpu)
+            return .resolved
+        }
+        return replace(fault, table, seen, source: seen.frame)
+    }
+
+    /// Whether this mapping is all that holds an anonymous frame.
+    @inline(__always)
+    private func isSoleUser(_ frame: FrameRef) -> Bool {
+        frame.has(.exclusive) || frame.counts.load() == FrameRef.oneMapping
+    }
+
+    /// Whether the last sharer writes in place.
+    ///
+    /// A reference may be this CPU's own batch's.
+    @inline(__always)
+    private func mayReuse(_ fault: Fault, _ frame: FrameRef) -> Bool {
+        if isSoleUser(frame) { return true }
+        guard frame.mapCount == 1, counts.batches.hasWaiting(on: fault.cpu) else { return false }
+        counts.batches.drain(on: fault.cpu)
+        return isSoleUser(frame)
+    }
+
+    /// Puts a new anonymous page in the place of a shared one, or of the zero page.
+    private func replace(
+        _ fault: Fault, _ table: TableRef, _ seen: Entry, source: PFN?
+    ) -> FaultOutcome {
+        let cpu = fault.cpu
+        groups.prepare(fault.vma, in: fault.space, on: cpu)
+        let copy = allocator.allocate(order: 0, type: .movable, on: cpu)
+        guard copy != .none else { return outOfMemory(fault) }
+        let index = TableLevel.pte.index(of: fault.address)
+        table.lock(on: cpu)
+        guard table[index] == seen else {
+            table.unlock(on: cpu)
+            // RACE: another CPU replaced or removed the page; the access is tried again.
+            allocator.free(copy, on: cpu)
+            return .resolved
+        }
+        if keepsBytes {
+            // The source is mapped here and the table is locked, so it stays what it is.
+            if let source { memory.copy(source, to: copy) } else { memory.zero(copy) }
+        }
+        install(copy, frames[copy], fault, table, index)
+        var leftover = MapCounts.Leftover.referenced
+        if let source {
+            let frame = frames[source]
+            fault.slot.resident(MapCounts.residentKind(frame.flags)).add(-1)
+            leftover = counts.unmap(
+                source, frame, isLocked: fault.vma.flags.contains(.locked), on: cpu)
+            cpu.count(.faultCopyOnWrite)
+        } else {
+            cpu.count(.faultAnonymous)
+        }
+        table.unlock(on: cpu)
+        fault.slot.resident(.anonymous).add(1)
+        // ORDER: flushed before the old frame's reference goes.
+        tlb.flush(fault.space, pages: 1, on: cpu)
+        if let source {
+            switch leftover {
+            case .unreachable:
+                var freed = source
+                counts.batches.free(&freed, count: 1, on: cpu)
+            case .referenced: counts.batches.release(source, on: cpu)
+            }
+        }
+        return .resolved
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Page faults: what happens when an access meets an entry that does not allow it.
+//
+// LOCKS      The address space's lock is held shared throughout. Frames are allocated before the
+//            table's lock is taken; under it the entry is looked at again, because another CPU may
+//            have handled a fault on the same page meanwhile.
+// SEE        MemoryAccess.swift (who calls), FaultHandler+File.swift, +CopyOnWrite.swift.
+
+/// What became of a fault.
+enum FaultOutcome {
+    /// The access can be tried again.
+    case resolved
+    /// The access ends in a signal.
+    case signal(Signal)
+    /// The VMA above is a stack that has to grow first, which needs the lock exclusively.
+    case growStack(VMARef)
+}
+
+/// Where a fault happened and why.
+struct Fault {
+    let address: UInt64
+    let kind: AccessKind
+    let space: AddressSpace
+    let slot: AddressSpaceSlot
+    let vma: VMARef
+    /// Where a population wants pages up to; a fault of an access wants only its own.
+    var populatedEnd: UInt64 = 0
+    let cpu: CPU
+
+    /// The address of the page.
+    @inline(__always)
+    var page: UInt64 { address.pageAligned }
+}
+
+/// Handles page faults.
+struct FaultHandler {
+    let frames: FrameTable
+    let memory: PhysicalMemory
+    let allocator: FrameAllocator
+    let tables: PageTables
+    let groups: AnonGroups
+    let cache: PageCache
+    let counts: MapCounts
+    let tlb: TLB
+    let clock: CostTable
+    /// The frame of zeroes that every read fault of untouched anonymous memory maps.
+    let zeroFrame: PFN
+    /// How many pages a read fault on a file may map at once; a power of two.
+    let faultAroundPages: Int
+    let keepsBytes: Bool
+
+    /// Whether a VMA lets this kind of access through.
+    @inline(__always)
+    static func allows(_ flags: VMAFlags, _ kind: AccessKind) -> Bool {
+        switch kind {
+        // A writable or executable page is readable on x86-64.
+        case .read: !flags.isDisjoint(with: .rights)
+        case .write: flags.contains(.write)
+        case .execute: flags.contains(.execute)
+        }
+    }
+
+    /// Handles a fault of `kind` at `address`.
+    @inline(__always)
+    func handle(
+        _ address: UInt64, _ kind: AccessKind, in space: AddressSpace, _ slot: AddressSpaceSlot,
+        on cpu: CPU
+    ) -> FaultOutcome {
+        cpu.count(.pgfault)
+        slot.faults.add(1)
+        guard let vma = findVMA(address, in: space, slot) else {
+            return .signal(.segmentationUnmapped)
+        }
+        if vma.start > address {
+            guard vma.flags.contains(.growsDown) else { return .signal(.segmentationUnmapped) }
+            return .growStack(vma)
+        }
+        guard FaultHandler.allows(vma.flags, kind) else { return .signal(.segmentationProtected) }
+        return resolve(
+            Fault(address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu))
+    }
+
+    /// The first VMA that ends above an address; the one found last time is tried first.
+    @inline(__always)
+    private func findVMA(
+        _ address: UInt64, in space: AddressSpace, _ slot: AddressSpaceSlot
+    ) -> VMARef? {
+        if let last = slot.vma, last.start <= address, address < last.end { return last }
+        let found = space.tree.find(address)
+        slot.vma = found
+        return found
+    }
+
+    /// Resolves a fault that its VMA allows.
+    @inline(__always)
+    func resolve(_ fault: Fault) -> FaultOutcome {
+        guard let table = table(for: fault) else { return outOfMemory(fault) }
+        let entry = table[TableLevel.pte.index(of: fault.address)]
+        if entry.isEmpty {
+            if fault.vma.pointer.pointee.file == nil {
+                return fault.kind == .write
+                    ? makeAnonymous(fault, table) : mapZeroFrame(fault, table)
+            }
+            return resolveFile(fault, table)
+        }
+        if !entry.isPresent { return resolveNotPresent(entry) }
+        if fault.kind == .write, !entry.isWritable {
+            return resolveWriteProtected(fault, table, entry)
+        }
+        // Another CPU resolved it first, or only the processor's bits were missing.
+        fault.cpu.count(.faultSpurious)
+        table.word(TableLevel.pte.index(of: fault.address)).setBits(
+            fault.kind == .write ? Entry.accessed | Entry.dirty : Entry.accessed)
+        return .resolved
+    }
+
+    /// What an entry that means something, but not to the processor, does to an access.
+    @inline(never)
+    private func resolveNotPresent(_ entry: Entry) -> FaultOutcome {
+        // A guard marker is to the program as if nothing were mapped. A forbidden entry is only
+        // met where the VMA has no rights, which the caller has refused before.
+        .signal(entry.isGuard ? .segmentationUnmapped : .segmentationProtected)
+    }
+
+    /// The PTE table for a fault, made if missing and remembered for the next one.
+    @inline(__always)
+    private func table(for fault: Fault) -> TableRef? {
+        let region = fault.address >> TableLevel.pmd.rawValue
+        if fault.slot.region == region { return fault.slot.table }
+        guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
+            return nil
+        }
+        fault.slot.region = region
+        fault.slot.table = table
+        return table
+    }
+
+    /// No frame is left, and there is nothing yet that could free one.
+    @inline(never)
+    func outOfMemory(_ fault: Fault) -> FaultOutcome {
+        if fault.vma.file?.kind == .memory, fault.vma.flags.contains(.shared) {
+            return .signal(.busNoMemory)
+        }
+        fault.cpu.count(.oomKill)
+        return .signal(.outOfMemory)
+    }
+
+    // MARK: Anonymous memory
+
+    /// The processor's rights for a present page of a VMA, without the right to write.
+    @inline(__always)
+    static func readOnlyBits(_ flags: VMAFlags) -> UInt64 {
+        flags.contains(.execute) ? Entry.accessed : Entry.accessed | Entry.executeDisable
+    }
+
+    @inline(__always)
+    private func mapZeroFrame(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
+        let index = TableLevel.pte.index(of: fault.address)
+        let entry = Entry(
+            frame: zeroFrame, bits: FaultHandler.readOnlyBits(fault.vma.flags) | Entry.uncounted)
+        table.lock(on: fault.cpu)
+        // RACE: another CPU may have put a page here; then there is nothing left to do.
+        if table[index].isEmpty {
+            table.set(index, entry)
+            table.frame.liveEntries += 1
+            fault.cpu.count(.faultZeroPage)
+        }
+        table.unlock(on: fault.cpu)
+        return .resolved
+    }
+
+    @inline(__always)
+    private func makeAnonymous(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
+        let cpu = fault.cpu
+        groups.prepare(fault.vma, in: fault.space, on: cpu)
+        let pfn = allocator.allocate(order: 0, type: .movable, on: cpu)
+        guard pfn != .none else { return outOfMemory(fault) }
+        if keepsBytes { memory.zero(pfn) }
+        let index = TableLevel.pte.index(of: fault.address)
+        table.lock(on: cpu)
+        guard table[index].isEmpty else {
+            table.unlock(on: cpu)
+            // RACE: another CPU's fault on this page came first; its page counts.
+            allocator.free(pfn, on: cpu)
+            return .resolved
+        }
+        let frame = frames[pfn]
+        install(pfn, frame, fault, table, index)
+        table.frame.liveEntries += 1
+        table.unlock(on: cpu)
+        fault.slot.resident(.anonymous).add(1)
+        cpu.count(.faultAnonymous)
+        return .resolved
+    }
+
+    /// Writes the entry of a new anonymous page that is about to be written.
+    @inline(__always)
+    func install(
+        _ pfn: PFN, _ frame: FrameRef, _ fault: Fault, _ table: TableRef, _ index: Int
+    ) {
+        counts.mapFirstAnonymous(
+            pfn, frame, group: fault.vma.anonGroup.unsafelyUnwrapped,
+            offset: fault.vma.pageOffset(of: fault.page),
+            isLocked: fault.vma.flags.contains(.locked), on: fault.cpu)
+        var bits = FaultHandler.readOnlyBits(fault.vma.flags) | Entry.dirty
+        if fault.vma.flags.contains(.write) { bits |= Entry.writable }
+        table.set(index, Entry(frame: pfn, bits: bits))
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the processor does with an address: walk the tables, set the accessed and dirty bits, or
+// raise a fault and try again.
+
+/// Accesses to memory by the programs of a machine.
+struct MemoryAccess {
+    let faults: FaultHandler
+    let spaces: AddressSpaces
+
+    private var tables: PageTables { faults.tables }
+
+    /// Touches every page of a range in ascending order, up to the first that ends in a signal.
+    func touch(
+        _ caller: Caller, from start: UInt64, to end: UInt64, _ kind: AccessKind
+    ) -> (signal: Signal, address: UInt64)? {
+        var address = start
+        while address < end {
+            if let signal = touchRun(caller, &address, to: end, kind) {
+                return (signal, address)
+            }
+        }
+        return nil
+    }
+
+    /// Touches pages under one hold of the address space's lock, as far as no stack has to grow.
+    private func touchRun(
+        _ caller: Caller, _ address: inout UInt64, to end: UInt64, _ kind: AccessKind
+    ) -> Signal? {
+        let space = caller.space
+        let cpu = caller.cpu
+        space.lock.lockShared(.addressSpace, on: cpu)
+        let slot = space.slot(of: cpu)
+        slot.validate(against: space)
+        if slot.everRan.load() == 0 { slot.everRan.store(1) }
+        while address < end {
+            if mark(address, kind, space, slot) {
+                // The next page, or past the end of the address space.
+                address = address.pageAligned &+ pageSize
+                if address == 0 { address = end }
+                continue
+            }
+            switch faults.handle(address, kind, in: space, slot, on: cpu) {
+            case .resolved: continue
+            case .signal(let signal):
+                space.lock.unlockShared(.addressSpace, on: cpu)
+                return signal
+            case .growStack:
+                space.lock.unlockShared(.addressSpace, on: cpu)
+                return spaces.growStack(caller, to: address) ? nil : .segmentationUnmapped
+            }
+        }
+        space.lock.unlockShared(.addressSpace, on: cpu)
+        return nil
+    }
+
+    /// Does what the processor does with a present page; `false` where it would fault.
+    @inline(__always)
+    private func mark(
+        _ address: UInt64, _ kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
+    ) -> Bool {
+        let region = address >> TableLevel.pmd.rawValue
+        let table: TableRef
+        if slot.region == region {
+            table = slot.table
+        } else {
+            guard address < PageTables.userTop,
+                let found = tables.find(root: space.root, address)
+            else { return false }
+            slot.region = region
+            slot.table = found
+            table = found
+        }
+        let index = TableLevel.pte.index(of: address)
+        let entry = table[index]
+        guard entry.isPresent else { return false }
+        var wanted = Entry.accessed
+        switch kind {
+        case .read: break
+        case .write:
+            guard entry.isWritable else { return false }
+            wanted |= Entry.dirty
+        case .execute:
+            guard entry.isExecutable else { return false }
+        }
+        if entry.bits & wanted != wanted { return setBits(wanted, table, index, seen: entry) }
+        return true
+    }
+
+    /// Sets the accessed and dirty bits as the processor does: only while the entry allows it.
+    @inline(never)
+    private func setBits(_ wanted: UInt64, _ table: TableRef, _ index: Int, seen: Entry) -> Bool {
+        // RACE: an unmapping or write-protecting CPU may have changed the entry; then the access
+        // faults or walks again, as the processor's would.
+        table.word(index).replace(seen.bits, by: seen.bits | wanted)
+    }
+
+    // MARK: Contents
+
+    /// Copies bytes between a program's memory and a buffer, faulting pages in as needed.
+    ///
+    /// - Returns: The signal that stopped it, if any, and where.
+    func copy(
+        _ caller: Caller, at address: UInt64, _ kind: AccessKind,
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) -> (signal: Signal, address: UInt64)? {
+        var position = 0
+        while position < buffer.count {
+            let current = address + UInt64(position)
+            if let stopped = touch(caller, from: current, to: current + 1, kind) { return stopped }
+            let room = Int(pageSize - (current & (pageSize - 1)))
+            let count = min(room, buffer.count - position)
+            // RACE: the page may have been unmapped since; then the access starts over.
+            guard
+                copyWithinPage(
+                    caller, current, kind,
+                    UnsafeMutableRawBufferPointer(rebasing: buffer[position..<position + count]))
+            else { continue }
+            position += count
+        }
+        return nil
+    }
+
+    private func copyWithinPage(
+        _ caller: Caller, _ address: UInt64, _ kind: AccessKind,
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        let space = caller.space
+        space.lock.lockShared(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
+        guard let table = tables.find(root: space.root, address),
+            let memory = buffer.baseAddress
+        else { return false }
+        table.lock(on: caller.cpu)
+        defer { table.unlock(on: caller.cpu) }
+        let entry = table[TableLevel.pte.index(of: address)]
+        guard entry.isPresent, kind != .write || entry.isWritable else { return false }
+        let bytes = faults.memory.bytes(of: entry.frame) + Int(address & (pageSize - 1))
+        if kind == .write {
+            bytes.copyMemory(from: memory, byteCount: buffer.count)
+        } else {
+            memory.copyMemory(from: bytes, byteCount: buffer.count)
+        }
+        return true
+    }
+}

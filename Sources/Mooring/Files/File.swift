@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A file as memory management sees it: a length, the frames that hold its pages, and the VMAs
+// that map it.
+//
+// LOCKS   fileMappings: the tree of VMAs. pageCache: the index of frames and the length.
+// SEE     PageCache.swift for finding and filling pages, Truncate.swift for taking them away.
+
+/// How a file's pages are kept.
+package enum FileKind: UInt8, Sendable {
+    /// In memory only: tmpfs, memfd, shared anonymous memory, System V segments.
+    case memory
+    /// On a device; the page cache holds copies.
+    case disk
+}
+
+/// The flat state behind ``FileRef``.
+struct FileState {
+    var mappingsLock: UInt32 = 0
+    var cacheLock: UInt32 = 0
+    /// Length in bytes.
+    var length: UInt64
+    /// Mappings and open descriptions.
+    var references: UInt64 = 1
+    var number: UInt32
+    var kind: FileKind
+    /// Whether its pages are in the host's page cache before the first use, so that a first
+    /// touch costs no device time.
+    var isCached: Bool
+    /// SHM_LOCK: its pages belong on the unevictable list.
+    var isLocked: Bool = false
+    /// Pages in the cache; under the cache's lock.
+    var index: PageIndexState
+    var mappings: IntervalTreeState
+    /// What maps calls it.
+    var name: String
+    /// The pages that the cache keeps in folios of more than one page, ascending.
+    var largeFolios = UnsafeMutableBufferPointer<Range<UInt64>>(start: nil, count: 0)
+    /// Pages charged against the machine's commitment for as long as it lives.
+    var chargedPages = 0
+}
+
+/// A file.
+struct FileRef: Equatable {
+    let pointer: UnsafeMutablePointer<FileState>
+
+    @inline(__always)
+    private var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(pointer) }
+
+    @inline(__always)
+    var number: UInt32 { pointer.pointee.number }
+    @inline(__always)
+    var kind: FileKind { pointer.pointee.kind }
+
+    @inline(__always)
+    var mappingsLock: SpinLock { SpinLock(at: raw) }
+    @inline(__always)
+    var cacheLock: SpinLock { SpinLock(at: raw + 4) }
+
+    /// Length in bytes; changes under the cache's lock, may be read without.
+    @inline(__always)
+    var length: AtomicField64 { AtomicField64(at: raw + 8) }
+
+    @inline(__always)
+    var references: AtomicField64 { AtomicField64(at: raw + 16) }
+
+    /// The number of pages that the length covers.
+    @inline(__always)
+    var pageCount: UInt64 { ByteCount(length.load()).pagesRoundedUp }
+
+    @inline(__always)
+    var index: PageIndex {
+        PageIndex(
+            at: (raw + MemoryLayout<FileState>.offset(of: \.index).unsafelyUnwrapped)
+                .assumingMemoryBound(to: PageIndexState.self))
+    }
+
+    @inline(__always)
+    var mappings: IntervalTree {
+        IntervalTree(
+            at: (raw + MemoryLayout<FileState>.offset(of: \.mappings).unsafelyUnwrapped)
+                .assumingMemoryBound(to: IntervalTreeState.self))
+    }
+
+    /// The smallest range of pages that holds `pages` and every large folio that touches it and
+    /// lies in `bounds`.
+    func foliosTouching(_ pages: Range<UInt64>, within bounds: Range<UInt64>) -> Range<UInt64> {
+        let folios = pointer.pointee.largeFolios
+        var low = 0
+        var high = folios.count
+        while low < high {
+            let middle = (low + high) / 2
+            if folios[middle].upperBound <= pages.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        var result = pages
+        while low < folios.count, folios[low].lowerBound < pages.upperBound {
+            let folio = folios[low]
+            if bounds.lowerBound <= folio.lowerBound, folio.upperBound <= bounds.upperBound {
+                result =
+                    min(result.lowerBound, folio.lowerBound)
+                    ..< max(result.upperBound, folio.upperBound)
+            }
+            low += 1
+        }
+        return result
+    }
+
+    /// Which resident size its mapped pages count in.
+    @inline(__always)
+    var residentKind: ResidentKind { kind == .memory ? .sharedMemory : .file }
+}
+
+extension VMARef {
+    /// The file it maps; shared anonymous memory is a file without a name.
+    @inline(__always)
+    var file: FileRef? {
+        get {
+            pointer.pointee.file.map {
+                FileRef(pointer: $0.assumingMemoryBound(to: FileState.self))
+            }
+        }
+        nonmutating set {
+            pointer.pointee.file = newValue.map { UnsafeMutableRawPointer($0.pointer) }
+        }
+    }
+
+    /// Its node among the mappings of its file.
+    @inline(__always)
+    var fileNode: UnsafeMutablePointer<IntervalNode> {
+        (UnsafeMutableRawPointer(pointer)
+            + MemoryLayout<VMAState>.offset(of: \.fileNode).unsafelyUnwrapped)
+            .assumingMemoryBound(to: IntervalNode.self)
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ftruncate(2) and punching holes: pages of a file go, wherever they are mapped.
+//
+// ORDER   Length first, then the index, then the mappings. A fault looks a page up and maps it
+//         under one hold of its table's lock; so it either finds the page gone from the index, or
+//         has mapped it before the walk below comes to its table.
+// LOCKS   fileMappings is held over the walk, so that no VMA of the file goes away under it.
+
+/// Takes pages away from files.
+struct Truncation {
+    let cache: PageCache
+    let unmapper: Unmapper
+
+    /// Changes a file's length; what lies beyond a shorter one is unmapped everywhere, private
+    /// copies included.
+    func setLength(of file: FileRef, to length: UInt64, on cpu: CPU) {
+        file.cacheLock.lock(.pageCache, on: cpu)
+        let old = file.length.load()
+        file.length.store(length)
+        file.cacheLock.unlock(.pageCache, on: cpu)
+        guard length < old else { return }
+        let first = ByteCount(length).pagesRoundedUp
+        cache.remove(file, from: first, through: .max, on: cpu)
+        unmap(file, from: first, through: .max, scope: .pages, on: cpu)
+        clearTail(of: file, from: length, on: cpu)
+    }
+
+    /// Takes the whole pages of a byte range out of a file; private copies stay.
+    ///
+    /// Partial pages at the ends are cleared.
+    func punchHole(in file: FileRef, offset: UInt64, length: UInt64, on cpu: CPU) {
+        let end = offset &+ length < offset ? UInt64.max : offset + length
+        let first = ByteCount(offset).pagesRoundedUp
+        let pastLast = end >> pageShift
+        if first < pastLast {
+            cache.remove(file, from: first, through: pastLast - 1, on: cpu)
+            unmap(file, from: first, through: pastLast - 1, scope: .filePages, on: cpu)
+        }
+        guard cache.keepsBytes else { return }
+        if first > pastLast {
+            clear(file, from: offset, to: end, on: cpu)
+        } else {
+            clear(file, from: offset, to: min(end, first << pageShift), on: cpu)
+            clear(file, from: max(offset, pastLast << pageShift), to: end, on: cpu)
+        }
+    }
+
+    private func unmap(
+        _ file: FileRef, from first: UInt64, through last: UInt64, scope: UnmapScope, on cpu: CPU
+    ) {
+        file.mappingsLock.lock(.fileMappings, on: cpu)
+        defer { file.mappingsLock.unlock(.fileMappings, on: cpu) }
+        var node = file.mappings.first(overlapping: first, last)
+        while let current = node {
+            node = file.mappings.next(after: current, overlapping: first, last)
+            // SAFETY: a file's tree holds the nodes of VMAs, which name their VMA as owner.
+            let vma = VMARef(
+                pointer: current.pointee.owner.unsafelyUnwrapped
+                    .assumingMemoryBound(to: VMAState.self))
+            let space = AddressSpace(
+                pointer: vma.pointer.pointee.addressSpace.unsafelyUnwrapped
+                    .assumingMemoryBound(to: AddressSpaceState.self))
+            let from = max(first, current.pointee.first) - current.pointee.first
+            let to = min(last, current.pointee.last) - current.pointee.first + 1
+            unmapper.unmap(
+                vma, in: space, from: vma.start + from << pageShift,
+                to: vma.start + to << pageShift, scope: scope, on: cpu)
+        }
+    }
+
+    /// Clears the bytes of the last page beyond the end, so that a file that grows again reads
+    /// zeroes there.
+    private func clearTail(of file: FileRef, from length: UInt64, on cpu: CPU) {
+        guard cache.keepsBytes, !length.isPageAligned else { return }
+        clear(file, from: length, to: length.roundedUpToPages, on: cpu)
+    }
+
+    /// Clears bytes within one page of the cache, if it is there.
+    private func clear(_ file: FileRef, from start: UInt64, to end: UInt64, on cpu: CPU) {
+        guard start < end else { return }
+        file.cacheLock.lock(.pageCache, on: cpu)
+        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
+        let pfn = file.index.lookup(start >> pageShift)
+        guard pfn != .none else { return }
+        (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(
+            as: UInt8.self, repeating: 0, count: Int(end - start))
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Per-CPU batches in front of the LRU lists, and the end of a frame's life.
+//
+// STATE      For each CPU a batch of frames to be added to their lists and a batch of mlock and
+//            munlock requests. Each entry holds a reference, so a frame cannot be freed and reused
+//            while it waits here.
+// LAZY       A frame in a batch is on no list yet. Whoever must find it there (unmapping, mlock,
+//            migration) drains its own CPU's batches first; `drainAll` drains every CPU's.
+// LOCKS      A batch belongs to its CPU and needs a lock only because `drainAll` reaches into
+//            others': a word of rank lru taken around each use would cost 6 ns a fault, so
+//            `drainAll` enters each CPU in turn instead (rank cpu) and the batch needs none.
+// SEE        Mlock/MlockCount.swift for what the requests of the mlock batch mean.
+
+/// What a batch entry asks for; kept in the top bits beside the frame's number.
+enum LRURequest: UInt64 {
+    case add = 0
+    /// Count one more locked VMA for a frame that has been on a list.
+    case mlock = 1
+    /// The same for a frame that has never been on a list, and put it there.
+    case mlockNew = 2
+    /// Count one locked VMA less.
+    case munlock = 3
+}
+
+/// One CPU's batch.
+struct LRUBatch {
+    static let capacity = 31
+    var count = 0
+    var entries: InlineArray<31, UInt64> = .init(repeating: 0)
+}
+
+/// The batches of all CPUs and what happens when they are drained.
+struct LRUBatches {
+    let frames: FrameTable
+    let lists: LRULists
+    let allocator: FrameAllocator
+    /// One batch a CPU for additions, then one a CPU for mlock requests.
+    private let batches: UnsafeMutablePointer<LRUBatch>
+    private let cpuCount: Int
+
+    init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
+        self.frames = frames
+        self.lists = lists
+        self.allocator = allocator
+        self.cpuCount = cpuCount
+        batches = .allocate(capacity: 2 * cpuCount)
+        batches.initialize(repeating: LRUBatch(), count: 2 * cpuCount)
+    }
+
+    /// Gives the memory back.
+    func deallocate() { batches.deallocate() }
+
+    @inline(__always)
+    private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> { batches + cpu.index }
+    @inline(__always)
+    private func locks(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> {
+        batches + (cpuCount &+ cpu.index)
+    }
+
+    /// Hands a new frame over to be put on its list; the batch takes over one reference that the
+    /// caller has counted for it.
+    @inline(__always)
+    func addTakingReference(_ pfn: PFN, on cpu: CPU) {
+        push(pfn, .add, to: additions(cpu), on: cpu)
+    }
+
+    /// Hands over a request to count a locked mapping, with one reference that the caller counted.
+    @inline(__always)
+    func requestTakingReference(_ request: LRURequest, _ pfn: PFN, on cpu: CPU) {
+        push(pfn, request, to: locks(cpu), on: cpu)
+    }
+
+    @inline(__always)
+    private func push(
+        _ pfn: PFN, _ request: LRURequest, to batch: UnsafeMutablePointer<LRUBatch>, on cpu: CPU
+    ) {
+        let raw = UnsafeMutableRawPointer(batch)
+        let count = batch.pointee.count
+        raw.storeBytes(
+            of: UInt64(pfn.rawValue) | request.rawValue << 32,
+            toByteOffset: 8 &+ count &* 8, as: UInt64.self)
+        batch.pointee.count = count &+ 1
+        if count &+ 1 == LRUBatch.capacity { drain(batch, on: cpu) }
+    }
+
+    /// Whether this CPU has requests that wait.
+    @inline(__always)
+    func hasWaiting(on cpu: CPU) -> Bool {
+        additions(cpu).pointee.count != 0 || locks(cpu).pointee.count != 0
+    }
+
+    /// Carries out what this CPU's batches hold.
+    @inline(__always)
+    func drain(on cpu: CPU) {
+        // ORDER: additions first, so that an mlock request finds its frame on a list.
+        if additions(cpu).pointee.count != 0 { drain(additions(cpu), on: cpu) }
+        if locks(cpu).pointee.count != 0 { drain(locks(cpu), on: cpu) }
+    }
+
+    /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
+    func forEachWaiting(_ body: (PFN) -> Void) {
+        for batch in 0..<2 * cpuCount {
+            for index in 0..<batches[batch].count {
+                body(PFN(rawValue: UInt32(truncatingIfNeeded: batches[batch].entries[index])))
+            }
+        }
+    }
+
+    @inline(never)
+    private func drain(_ batch: UnsafeMutablePointer<LRUBatch>, on cpu: CPU) {
+        let count = batch.pointee.count
+        let raw = UnsafeRawPointer(batch) + 8
+        var lockedNode = -1
+        for index in 0..<count {
+            let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
+            let pfn = PFN(rawValue: UInt32(truncatingIfNeeded: entry))
+            let frame = frames[pfn]
+            let node = LRULists.node(ofZone: frame.zoneIndex)
+            if node != lockedNode {
+                if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+                lists.lock(ofNode: node).lock(.lru, on: cpu)
+                lockedNode = node
+            }
+            carryOut(
+                LRURequest(rawValue: entry >> 32).unsafelyUnwrapped, pfn, frame, node: node,
+                on: cpu)
+        }
+        if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        batch.pointee.count = 0
+        for index in 0..<count {
+            let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
+            release(PFN(rawValue: UInt32(truncatingIfNeeded: entry)), on: cpu)
+        }
+    }
+
+    @inline(__always)
+    private func carryOut(
+        _ request: LRURequest, _ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU
+    ) {
+        switch request {
+        case .add:
+            // RACE: an mlock request for the same frame may have been drained first and have put
+            // it on the unevictable list: then it is where it belongs.
+            if !frame.has(.onLRU) { lists.add(pfn, frame, node: node, on: cpu) }
+        case .mlock: countLock(pfn, frame, node: node, on: cpu)
+        case .mlockNew: countLockOfNew(pfn, frame, node: node, on: cpu)
+        case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
+        }
+    }
+
+    // MARK: The end of a frame's life
+
+    /// Drops one reference, and frees the frame if it was the last.
+    @inline(__always)
+    func release(_ pfn: PFN, on cpu: CPU) {
+        let frame = frames[pfn]
+        if UInt32(truncatingIfNeeded: frame.counts.subtract(FrameRef.oneReference)) == 0 {
+            retireAndFree(pfn, on: cpu)
+        }
+    }
+
+    @inline(never)
+    private func retireAndFree(_ pfn: PFN, on cpu: CPU) {
+        let frame = frames[pfn]
+        if frame.has(.onLRU) {
+            let node = LRULists.node(ofZone: frame.zoneIndex)
+            lists.lock(ofNode: node).lock(.lru, on: cpu)
+            lists.unlink(pfn, frame, node: node, on: cpu)
+            lists.lock(ofNode: node).unlock(.lru, on: cpu)
+        }
+        clearForFree(frame, on: cpu)
+        allocator.free(pfn, on: cpu)
+    }
+
+    /// Frees frames whose counts are already 0, so that nobody can reach them.
+    func free(_ pfns: UnsafeMutablePointer<PFN>, count: Int, on cpu: CPU) {
+        var lockedNode = -1
+        for index in 0..<count {
+            let frame = frames[pfns[index]]
+            if frame.has(.onLRU) {
+                let node = LRULists.node(ofZone: frame.zoneIndex)
+                if node != lockedNode {
+                    if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+                    lists.lock(ofNode: node).lock(.lru, on: cpu)
+                    lockedNode = node
+                }
+                lists.unlink(pfns[index], frame, node: node, on: cpu)
+            }
+            clearForFree(frame, on: cpu)
+        }
+        if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        allocator.free(UnsafeBufferPointer(start: pfns, count: count), on: cpu)
+    }
+
+    /// Clears what a frame may still carry when its last user lets go.
+    @inline(__always)
+    private func clearForFree(_ frame: FrameRef, on cpu: CPU) {
+        // A frame freed while still marked: the mark goes with it, and is counted as cleared.
+        if frame.has(.mlocked) {
+            cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
+            cpu.count(.unevictableCleared)
+        }
+        frame.resetFlags([])
+    }
+}

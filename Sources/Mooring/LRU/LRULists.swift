@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The LRU lists of each node: active and inactive, anonymous and file, and the unevictable one.
+//
+// STATE      Four linked lists a node. The fifth, unevictable, is only counted: its frames have no
+//            links, so that the link field can hold their mlock count (the 2022 design).
+// INVARIANT  A frame has `onLRU` exactly while it is counted on one list of its node; which one,
+//            its flags say (`List.init(of:)`), and they change only under the node's lock.
+// LOCKS      lru, one a node. Frames on their way to a list wait in per-CPU batches of 31, each
+//            entry holding a reference: LRUBatches.swift.
+
+/// The lists that frames with links can be on.
+enum LRUList: Int, CaseIterable {
+    case inactiveAnon
+    case activeAnon
+    case inactiveFile
+    case activeFile
+
+    /// The list that a frame's flags name.
+    @inline(__always)
+    init(of flags: FrameFlags) {
+        let file = flags.contains(.swapBacked) ? 0 : 2
+        let active = flags.contains(.active) ? 1 : 0
+        // SAFETY: 0...3 are the raw values.
+        self = LRUList(rawValue: file | active).unsafelyUnwrapped
+    }
+
+    /// What counts its length.
+    @inline(__always)
+    var gauge: Gauge {
+        switch self {
+        case .inactiveAnon: .inactiveAnon
+        case .activeAnon: .activeAnon
+        case .inactiveFile: .inactiveFile
+        case .activeFile: .activeFile
+        }
+    }
+}
+
+/// The flat state of one node's lists.
+struct LRUNodeState {
+    struct Ends {
+        var head = PFN.none
+        var tail = PFN.none
+        var count = 0
+    }
+
+    var lock: UInt32 = 0
+    var unevictableCount = 0
+    var ends: InlineArray<4, Ends> = .init(repeating: Ends())
+}
+
+/// The LRU lists of a machine.
+struct LRULists {
+    let frames: FrameTable
+    private let nodes: UnsafeMutablePointer<LRUNodeState>
+    let nodeCount: Int
+
+    init(frames: FrameTable, nodeCount: Int) {
+        self.frames = frames
+        self.nodeCount = nodeCount
+        nodes = .allocate(capacity: nodeCount)
+        nodes.initialize(repeating: LRUNodeState(), count: nodeCount)
+    }
+
+    /// Gives the memory back.
+    func deallocate() { nodes.deallocate() }
+
+    /// The node that a zone belongs to.
+    @inline(__always)
+    static func node(ofZone zone: Int) -> Int { zone / 3 }
+
+    /// The lock of a node's lists.
+    @inline(__always)
+    func lock(ofNode node: Int) -> SpinLock {
+        SpinLock(at: UnsafeMutableRawPointer(nodes + node))
+    }
+
+    /// How many frames a node's list holds.
+    func count(_ list: LRUList, node: Int) -> Int { nodes[node].ends[list.rawValue].count }
+
+    /// How many frames a node's unevictable list holds.
+    func unevictableCount(node: Int) -> Int { nodes[node].unevictableCount }
+
+    /// The first frame of a list: the one added last.
+    func head(_ list: LRUList, node: Int) -> PFN { nodes[node].ends[list.rawValue].head }
+
+    /// Puts a frame at the head of the list that its flags name, and counts it there; for an
+    /// unevictable one sets its mlock count to 0.
+    ///
+    /// Under the node's lock.
+    @inline(__always)
+    func add(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+        let flags = frame.flags
+        assert(!flags.contains(.onLRU), "a frame is added to a list while it is on one")
+        frame.set(.onLRU)
+        if flags.contains(.unevictable) {
+            nodes[node].unevictableCount += 1
+            frame.mlockCount = 0
+            cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
+            return
+        }
+        let list = LRUList(of: flags)
+        let ends = endsPointer(list, node)
+        let second = ends.pointee.head
+        frame.prev = .none
+        frame.next = second
+        if second == .none {
+            ends.pointee.tail = pfn
+        } else {
+            frames[second].prev = pfn
+        }
+        ends.pointee.head = pfn
+        ends.pointee.count += 1
+        cpu.add(1, to: list.gauge, zone: frame.zoneIndex)
+    }
+
+    /// Takes a frame off the list it is on.
+    ///
+    /// `onLRU` stays for the caller to clear or keep. Under the node's lock.
+    @inline(__always)
+    func unlink(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+        let flags = frame.flags
+        if flags.contains(.unevictable) {
+            nodes[node].unevictableCount -= 1
+            cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
+            return
+        }
+        let list = LRUList(of: flags)
+        let ends = endsPointer(list, node)
+        let before = frame.prev
+        let after = frame.next
+        if before == .none {
+            ends.pointee.head = after
+        } else {
+            frames[before].next = after
+        }
+        if after == .none {
+            ends.pointee.tail = before
+        } else {
+            frames[after].prev = before
+        }
+        ends.pointee.count -= 1
+        cpu.add(-1, to: list.gauge, zone: frame.zoneIndex)
+    }
+
+    @inline(__always)
+    private func endsPointer(
+        _ list: LRUList, _ node: Int
+    ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
+        // SAFETY: InlineArray lays its elements out in a row.
+        (UnsafeMutableRawPointer(nodes + node)
+            + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
+            .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
+    }
+
+    /// Walks every list and compares it with what is counted; the machine must be at rest.
+    func checkInvariants() throws {
+        for node in 0..<nodeCount {
+            for list in LRUList.allCases {
+                var walked = 0
+                var before = PFN.none
+                var pfn = head(list, node: node)
+                while pfn != .none {
+                    let frame = frames[pfn]
+                    let flags = frame.flags
+                    guard flags.contains(.onLRU), !flags.contains(.unevictable),
+                        LRUList(of: flags) == list, frame.prev == before
+                    else {
+                        throw AuditFailure(
+                            "flags \(flags.rawValue) and links of frame \(pfn.rawValue) "
+                                + "on list \(list) of node \(node)", counted: 0, recomputed: 1)
+                    }
+                    walked += 1
+                    before = pfn
+                    pfn = frame.next
+                }
+                guard walked == count(list, node: node) else {
+                    throw AuditFailure(
+                        "length of list \(list) of node \(node)",
+                        counted: count(list, node: node), recomputed: walked)
+                }
+            }
+        }
+    }
+}

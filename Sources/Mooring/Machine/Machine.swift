@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A machine: physical memory, virtual CPUs, processes, and the mechanisms that connect them. This
+// is where mechanisms are made and handed what they need; none knows the machine.
+
+/// A machine whose memory Mooring manages.
+///
+/// Driven by one thread a machine is deterministic: the same configuration and operations give
+/// the same result to the last counter. Many host threads may drive it at once, each task on a
+/// virtual CPU of its own.
+public final class Machine: @unchecked Sendable {
+    /// What it was made from.
+    public let configuration: MachineConfiguration
+
+    let cpus: [CPU]
+    let frames: FrameTable
+    let memory: PhysicalMemory
+    let allocator: FrameAllocator
+    let lists: LRULists
+    let batches: LRUBatches
+    let cache: PageCache
+    let spaces: AddressSpaces
+    let access: MemoryAccess
+    let truncation: Truncation
+    let processes: ProcessTable
+    let zeroFrame: PFN
+
+    /// Makes a machine with all memory free.
+    ///
+    /// - Throws: ``ImpossibleMachine`` for a configuration that makes no sense.
+    public init(_ configuration: MachineConfiguration) throws(ImpossibleMachine) {
+        try configuration.validate()
+        self.configuration = configuration
+        let memoryConfiguration = MemoryConfiguration(
+            memory: configuration.memory, nodes: configuration.nodes)
+        let cpus = (0..<configuration.cpus).map {
+            CPU(index: $0, zoneCount: memoryConfiguration.zoneCount)
+        }
+        let frames = FrameTable(count: memoryConfiguration.totalFrames)
+        let allocator: FrameAllocator
+        do {
+            allocator = try FrameAllocator(memoryConfiguration, frames: frames, cpus: cpus)
+        } catch {
+            throw ImpossibleMachine(description: "\(error)")
+        }
+        let keepsBytes = configuration.contents == .bytes
+        let memory = PhysicalMemory(frameCount: frames.count)
+        let lists = LRULists(frames: frames, nodeCount: configuration.nodes)
+        let batches = LRUBatches(
+            frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count)
+        let commitment = Commitment(
+            mode: configuration.overcommit, totalPages: UInt64(frames.count))
+        let cache = PageCache(
+            frames: frames, memory: memory, allocator: allocator, batches: batches,
+            files: Slab(), commitment: commitment, keepsBytes: keepsBytes)
+        let tables = PageTables(frames: frames, memory: memory, allocator: allocator)
+        let counts = MapCounts(frames: frames, batches: batches)
+        let tlb = TLB(cpuCount: cpus.count)
+        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
+        let groups = AnonGroups()
+        cpus[0].enter()
+        let zeroFrame = allocator.allocate(order: 0, type: .unmovable, on: cpus[0])
+        cpus[0].leave()
+        guard zeroFrame != .none else {
+            throw ImpossibleMachine(
+                description: "no frame is left for the zero page; give the machine more memory")
+        }
+        frames[zeroFrame].resetFlags(.reserved)
+        frames[zeroFrame].counts.store(FrameRef.oneReference)
+        memory.zero(zeroFrame)
+        let faults = FaultHandler(
+            frames: frames, memory: memory, allocator: allocator, tables: tables, groups: groups,
+            cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
+            zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
+            keepsBytes: keepsBytes)
+        var limits = MachineLimits()
+        limits.mapCount = configuration.maxMapCount
+        let spaces = AddressSpaces(
+            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
+            unmapper: unmapper, faults: faults, tlb: tlb, vmas: Slab(), spaces: Slab(),
+            commitment: commitment, limits: limits, cpuCount: cpus.count)
+        self.cpus = cpus
+        self.frames = frames
+        self.memory = memory
+        self.allocator = allocator
+        self.lists = lists
+        self.batches = batches
+        self.cache = cache
+        self.spaces = spaces
+        self.access = MemoryAccess(faults: faults, spaces: spaces)
+        self.truncation = Truncation(cache: cache, unmapper: unmapper)
+        self.processes = ProcessTable()
+        self.zeroFrame = zeroFrame
+    }
+
+    deinit {
+        processes.deallocate()
+        spaces.spaces.forEachLive { _, state in
+            state.pointee.tree.deallocate()
+            state.pointee.slots.deallocate()
+        }
+        cache.files.forEachLive { _, state in
+            FileRef(pointer: state).index.removeAll()
+            state.pointee.largeFolios.deallocate()
+            state.deinitialize(count: 1)
+        }
+        spaces.unmapper.deallocate()
+        spaces.groups.deallocate()
+        spaces.vmas.deallocate()
+        spaces.spaces.deallocate()
+        spaces.commitment.deallocate()
+        cache.files.deallocate()
+        batches.deallocate()
+        lists.deallocate()
+        allocator.deallocate()
+        memory.deallocate()
+        frames.deallocate()
+        for cpu in cpus { cpu.deallocate() }
+    }
+
+    // MARK: Figures
+
+    /// The total of an event over all CPUs.
+    package func total(_ event: Event) -> Int {
+        cpus.reduce(0) { $0 + Int(event.word(in: $1.state.pointee.events).load()) }
+    }
+
+    /// A gauge of one zone over all CPUs.
+    package func total(_ gauge: Gauge, zone: Int) -> Int {
+        cpus.reduce(0) { $0 + Int(gauge.word(in: $1.state.pointee.gauges, zone: zone).load()) }
+    }
+
+    /// A gauge of the whole machine.
+    package func total(_ gauge: Gauge) -> Int {
+        (0..<allocator.zoneCount).reduce(0) { $0 + total(gauge, zone: $1) }
+    }
+
+    /// Frames that are free, those on per-CPU lists included.
+    public var freeMemory: ByteCount {
+        .pages(UInt64(allocator.freeFrames + allocator.usedPerCPUFrames))
+    }
+
+    /// Hands over what every CPU's batches hold, as the kernel does before it reports.
+    package func drainBatches() {
+        for cpu in cpus {
+            cpu.enter()
+            batches.drain(on: cpu)
+            cpu.leave()
+        }
+    }
+}
+
+extension MachineConfiguration {
+    /// Refuses what no machine can be.
+    func validate() throws(ImpossibleMachine) {
+        guard cpus >= 1, cpus <= 1024 else {
+            throw ImpossibleMachine(
+                description: "a machine of \(cpus) CPUs is not possible; use 1 to 1024")
+        }
+        guard faultAroundPages >= 1, faultAroundPages <= 512,
+            faultAroundPages.nonzeroBitCount == 1
+        else {
+            throw ImpossibleMachine(
+                description: "\(faultAroundPages) pages around a fault are not possible; "
+                    + "use a power of two up to 512")
+        }
+        guard maxMapCount >= 1 else {
+            throw ImpossibleMachine(
+                description: "a max_map_count of \(maxMapCount) leaves no room for a mapping")
+        }
+    }
+}

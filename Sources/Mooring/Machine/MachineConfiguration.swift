@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a machine is made of and which designs it runs.
+public struct MachineConfiguration: Sendable {
+    /// Whether frames hold bytes.
+    public enum Contents: String, Sendable, CaseIterable {
+        /// Descriptors only: huge machines, fast runs.
+        case none
+        /// What is written is what is read, after copy on write, remapping and exit too.
+        case bytes
+    }
+
+    /// How much physical memory there is.
+    public var memory: ByteCount
+    /// How many NUMA nodes share it evenly.
+    public var nodes = 1
+    /// How many virtual CPUs run on it: as many host threads can work at once.
+    public var cpus = 1
+    /// Whether frames hold bytes.
+    public var contents: Contents = .none
+    /// `vm.overcommit_memory`.
+    public var overcommit: OvercommitMode = .heuristic
+    /// `vm.max_map_count`.
+    public var maxMapCount = 65530
+    /// How many pages a read fault on a file may map at once: a power of two, 1 for none around.
+    public var faultAroundPages = 16
+    /// What steps cost in virtual time.
+    public var costs = CostTable()
+
+    /// A machine with this much memory, and the kernel's defaults for the rest.
+    public init(memory: ByteCount) { self.memory = memory }
+}
+
+/// Why a machine cannot be made.
+public struct ImpossibleMachine: Error, CustomStringConvertible, Sendable {
+    /// What is wrong, and what would be possible.
+    public let description: String
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The processes of a machine, by number.
+//
+// LOCKS   processes: one, over the table. A process's own fields belong to whoever runs it.
+
+/// The flat state behind ``ProcessTable``.
+private struct ProcessTableState {
+    var lock: UInt32 = 0
+    var nextNumber: Int32 = 1
+    var byNumber: [Int32: ProcessRef] = [:]
+    var names: [Int32: String] = [:]
+}
+
+/// The processes that run on a machine.
+struct ProcessTable {
+    private let state: UnsafeMutablePointer<ProcessTableState>
+
+    init() {
+        state = .allocate(capacity: 1)
+        state.initialize(to: ProcessTableState())
+    }
+
+    /// Gives the memory back, that of live processes included.
+    func deallocate() {
+        for process in state.pointee.byNumber.values { process.pointer.deallocate() }
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    private func withLock<Result>(on cpu: CPU, _ body: (inout ProcessTableState) -> Result)
+        -> Result
+    {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.processes, on: cpu)
+        defer { lock.unlock(.processes, on: cpu) }
+        return body(&state.pointee)
+    }
+
+    /// A new process in an address space, with the limits of its parent if it has one.
+    func add(_ space: AddressSpace, parent: ProcessRef?, on cpu: CPU) -> ProcessRef {
+        let process = ProcessRef(pointer: .allocate(capacity: 1))
+        withLock(on: cpu) { state in
+            let number = state.nextNumber
+            state.nextNumber += 1
+            var fresh = parent?.pointer.pointee ?? ProcessState(number: number, space: space)
+            fresh.number = number
+            fresh.space = space
+            process.pointer.initialize(to: fresh)
+            state.byNumber[number] = process
+            state.names[number] = parent.flatMap { state.names[$0.pointer.pointee.number] } ?? ""
+        }
+        return process
+    }
+
+    /// Takes a process that has exited out of the table.
+    func remove(_ process: ProcessRef, on cpu: CPU) {
+        withLock(on: cpu) { state in
+            state.byNumber[process.pointer.pointee.number] = nil
+            state.names[process.pointer.pointee.number] = nil
+        }
+        process.pointer.deallocate()
+    }
+
+    /// All live processes in order of their numbers.
+    func all(on cpu: CPU) -> [ProcessRef] {
+        withLock(on: cpu) { state in
+            state.byNumber.keys.sorted().compactMap { state.byNumber[$0] }
+        }
+    }
+
+    /// A process's name: what exec set, its parent's until then.
+    func name(of process: ProcessRef, on cpu: CPU) -> String {
+        withLock(on: cpu) { $0.names[process.pointer.pointee.number] ?? "" }
+    }
+
+    func setName(_ name: String, of process: ProcessRef, on cpu: CPU) {
+        withLock(on: cpu) { $0.names[process.pointer.pointee.number] = name }
+    }
+}

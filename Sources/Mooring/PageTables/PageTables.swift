@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tree of page tables of an address space: finding, making and freeing its tables.
+//
+// STATE      Four levels of real x86-64 tables, each in a frame of the machine.
+// INVARIANT  A table below the root exists only while a VMA lies in what it covers. A PTE table's
+//            `liveEntries` is the number of its entries that are not empty.
+// LOCKS      Entries of a PTE table: that table's lock. Upper levels: `upperLock` of the address
+//            space to add a table; to free one, the address space's lock held exclusively after
+//            the VMAs are gone from every reverse map, so that no walker can be inside.
+
+/// Makes, finds and frees page tables.
+struct PageTables {
+    let frames: FrameTable
+    let memory: PhysicalMemory
+    let allocator: FrameAllocator
+
+    /// The highest address a user's page table reaches: 47 bits.
+    static let userTop: UInt64 = 1 << 47
+
+    /// A table with nothing in it, or `nil` when no frame is left.
+    func makeTable(on cpu: CPU) -> PFN? {
+        let pfn = allocator.allocate(order: 0, type: .unmovable, on: cpu)
+        guard pfn != .none else { return nil }
+        let frame = frames[pfn]
+        frame.resetFlags(.pageTable)
+        frame.pointer.pointee.detail = 0
+        frame.liveEntries = 0
+        frame.counts.store(FrameRef.oneReference)
+        memory.zero(pfn)
+        cpu.add(1, to: .pageTablePages, zone: frame.zoneIndex)
+        return pfn
+    }
+
+    /// Gives a table's frame back; nothing may point at it any more.
+    func freeTable(_ pfn: PFN, on cpu: CPU) {
+        let frame = frames[pfn]
+        cpu.add(-1, to: .pageTablePages, zone: frame.zoneIndex)
+        frame.resetFlags([])
+        frame.pointer.pointee.detail = 0
+        frame.counts.store(0)
+        allocator.free(pfn, on: cpu)
+    }
+
+    /// The table in a frame.
+    @inline(__always)
+    func table(_ pfn: PFN) -> TableRef {
+        TableRef(
+            entries: memory.bytes(of: pfn).assumingMemoryBound(to: UInt64.self),
+            frame: frames[pfn])
+    }
+
+    /// The PTE table that covers an address, or `nil` where none was made.
+    @inline(__always)
+    func find(root: PFN, _ address: UInt64) -> TableRef? {
+        var pfn = root
+        // Unrolled by hand: the loop over levels is what every walk pays.
+        guard step(&pfn, TableLevel.pgd.index(of: address)),
+            step(&pfn, TableLevel.pud.index(of: address)),
+            step(&pfn, TableLevel.pmd.index(of: address))
+        else { return nil }
+        return table(pfn)
+    }
+
+    /// The first PTE table that covers an address from `address` up to `end`; moves `address` on
+    /// to the first address that it covers.
+    ///
+    /// Whole empty tables of upper levels are passed over at once.
+    @inline(__always)
+    func nextTable(root: PFN, _ address: inout UInt64, end: UInt64) -> TableRef? {
+        while address < end {
+            var pfn = root
+            if !step(&pfn, TableLevel.pgd.index(of: address)) {
+                address = TableLevel.pgd.next(after: address)
+            } else if !step(&pfn, TableLevel.pud.index(of: address)) {
+                address = TableLevel.pud.next(after: address)
+            } else if !step(&pfn, TableLevel.pmd.index(of: address)) {
+                address = TableLevel.pmd.next(after: address)
+            } else {
+                return table(pfn)
+            }
+        }
+        return nil
+    }
+
+    /// Goes one level down; `false` where the entry is empty.
+    @inline(__always)
+    private func step(_ pfn: inout PFN, _ index: Int) -> Bool {
+        let entries = memory.bytes(of: pfn).assumingMemoryBound(to: UInt64.self)
+        let bits = AtomicField64(at: UnsafeMutableRawPointer(entries + index)).loadAcquiring()
+        pfn = Entry(bits: bits).frame
+        return bits != 0
+    }
+
+    /// The PTE table that covers an address, made with its upper levels where missing; `nil` when
+    /// no frame is left.
+    func make(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
+        if let table = find(root: space.root, address) { return table }
+        var pfn = space.root
+        for level in [TableLevel.pgd, .pud, .pmd] {
+            let index = level.index(of: address)
+            let parent = table(pfn)
+            var entry = Entry(bits: parent.word(index).loadAcquiring())
+            if entry.isEmpty {
+                guard let fresh = makeTable(on: cpu) else { return nil }
+                space.upperLock.lock(.pageTable, on: cpu)
+                entry = parent[index]
+                if entry.isEmpty {
+                    entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
+                    parent.frame.liveEntries += 1
+                    parent.word(index).storeReleasing(entry.bits)
+                    space.tableCount.add(1)
+                    space.upperLock.unlock(.pageTable, on: cpu)
+                } else {
+                    // RACE: another CPU of this address space made the table first; use its.
+                    space.upperLock.unlock(.pageTable, on: cpu)
+                    freeTable(fresh, on: cpu)
+                }
+            }
+            pfn = entry.frame
+        }
+        return table(pfn)
+    }
+
+    /// Frees the tables below the root that cover an address in `start..<end` and nothing outside
+    /// of `floor..<ceiling`, which holds no VMA.
+    ///
+    /// The caller holds the address space's lock exclusively.
+    func freeTables(
+        in space: AddressSpace, from start: UInt64, to end: UInt64, floor: UInt64,
+        ceiling: UInt64, on cpu: CPU
+    ) {
+        let gap = Gap(start: start, end: end, floor: floor, ceiling: ceiling)
+        freeTables(space, table(space.root), .pgd, base: 0, gap, on: cpu)
+        space.noteTablesChanged()
+    }
+
+    /// Where tables may go: those that reach into `start..<end` and stay in `floor..<ceiling`.
+    private struct Gap {
+        let start: UInt64
+        let end: UInt64
+        let floor: UInt64
+        let ceiling: UInt64
+    }
+
+    private func freeTables(
+        _ space: AddressSpace, _ table: TableRef, _ level: TableLevel, base: UInt64, _ gap: Gap,
+        on cpu: CPU
+    ) {
+        guard table.frame.liveEntries > 0 else { return }
+        let size = UInt64(1) << level.rawValue
+        let from = max(gap.start, base)
+        let to = min(gap.end, base + size << 9)
+        guard from < to else { return }
+        let last = Int((to - 1 - base) >> level.rawValue)
+        for index in Int((from - base) >> level.rawValue)...last {
+            let entry = table[index]
+            if entry.isEmpty { continue }
+            let start = base + UInt64(index) << level.rawValue
+            let child = self.table(entry.frame)
+            if let below = level.below {
+                freeTables(space, child, below, base: start, gap, on: cpu)
+            }
+            guard gap.floor <= start, start + size <= gap.ceiling else { continue }
+            assert(child.frame.liveEntries == 0, "a table is freed while it has live entries")
+            table.set(index, .empty)
+            table.frame.liveEntries -= 1
+            space.tableCount.subtract(1)
+            freeTable(entry.frame, on: cpu)
+        }
+    }
+}
+
+extension TableLevel {
+    /// The level whose tables entries of this level point at, where those are not PTE tables.
+    fileprivate var below: TableLevel? {
+        switch self {
+        case .pgd: .pud
+        case .pud: .pmd
+        case .pmd, .pte: nil
+        }
+    }
+}

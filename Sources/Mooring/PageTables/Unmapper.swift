@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Taking mappings away: for munmap, MADV_DONTNEED, exit, truncation.
+//
+// STATE      Each CPU has a buffer of frames whose entries are cleared and that wait for the flush.
+// INVARIANT  No frame leaves the buffer before the translations to it are flushed.
+// LOCKS      The address space's lock, exclusive or shared, or (truncation) its file's mappings
+//            lock keeps the VMA alive; each table's lock is taken here.
+
+/// Which pages of a VMA lose their mapping.
+enum UnmapScope {
+    /// All, guard markers too: the VMA goes.
+    case everything
+    /// All pages; guard markers stay (MADV_DONTNEED, truncation).
+    case pages
+    /// Pages of the file only; private copies and guard markers stay (punching a hole).
+    case filePages
+}
+
+/// Clears ranges of page tables.
+struct Unmapper {
+    let tables: PageTables
+    let counts: MapCounts
+    let cache: PageCache
+    let tlb: TLB
+    private let buffers: UnsafeMutablePointer<PFN>
+
+    private static let capacity = 1024
+    private var frames: FrameTable { tables.frames }
+    private var batches: LRUBatches { counts.batches }
+
+    init(tables: PageTables, counts: MapCounts, cache: PageCache, tlb: TLB) {
+        self.tables = tables
+        self.counts = counts
+        self.cache = cache
+        self.tlb = tlb
+        buffers = .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)
+    }
+
+    /// Gives the memory back.
+    func deallocate() { buffers.deallocate() }
+
+    /// Frames that wait for a flush.
+    private struct Gather {
+        let unreachable: UnsafeMutablePointer<PFN>
+        let referenced: UnsafeMutablePointer<PFN>
+        var unreachableCount = 0
+        var referencedCount = 0
+        var clearedEntries = 0
+    }
+
+    /// Unmaps `start..<end` of a VMA, which both are page addresses in it.
+    func unmap(
+        _ vma: VMARef, in space: AddressSpace, from start: UInt64, to end: UInt64,
+        scope: UnmapScope = .everything, on cpu: CPU
+    ) {
+        space.notePeak()
+        batches.drain(on: cpu)
+        let buffer = buffers + 2 * Unmapper.capacity * cpu.index
+        var gather = Gather(unreachable: buffer, referenced: buffer + Unmapper.capacity)
+        var address = start
+        while let table = tables.nextTable(root: space.root, &address, end: end) {
+            let next = min(end, TableLevel.pmd.next(after: address))
+            if table.frame.liveEntries > 0 {
+                if gather.unreachableCount > Unmapper.capacity - 512
+                    || gather.referencedCount > Unmapper.capacity - 512
+                {
+                    finish(&gather, space, on: cpu)
+                }
+                unmap(
+                    table, vma, space, from: address, to: next, scope: scope, into: &gather,
+                    on: cpu)
+            }
+            address = next
+        }
+        finish(&gather, space, on: cpu)
+        if vma.flags.contains(.locked) { batches.drain(on: cpu) }
+    }
+
+    @inline(__always)
+    private func unmap(
+        _ table: TableRef, _ vma: VMARef, _ space: AddressSpace, from start: UInt64,
+        to end: UInt64, scope: UnmapScope, into gather: inout Gather, on cpu: CPU
+    ) {
+        guard table.frame.liveEntries > 0 else { return }
+        let isLocked = vma.flags.contains(.locked)
+        var gone = InlineArray<3, Int>(repeating: 0)
+        var cleared = 0
+        table.lock(on: cpu)
+        let first = TableLevel.pte.index(of: start)
+        let last = TableLevel.pte.index(of: end - 1)
+        for index in first...last {
+            let entry = table[index]
+            if !entry.isMapped {
+                if entry.isGuard, case .everything = scope {
+                    _ = table.take(index)
+                    cleared += 1
+                }
+                continue
+            }
+            let pfn = entry.frame
+            if entry.isUncounted {
+                if case .filePages = scope { continue }
+                _ = table.take(index)
+                cleared += 1
+                continue
+            }
+            let frame = frames[pfn]
+            let flags = frame.flags
+            if case .filePages = scope, flags.contains(.anonymous) { continue }
+            let final = table.take(index)
+            cleared += 1
+            gone[MapCounts.residentKind(flags).rawValue] += 1
+            if !flags.contains(.anonymous) {
+                if final.isDirty { cache.markDirty(frame, on: cpu) }
+                if final.isAccessed, !flags.contains(.referenced) { frame.set(.referenced) }
+            }
+            switch counts.unmap(pfn, frame, isLocked: isLocked, on: cpu) {
+            case .unreachable:
+                gather.unreachable[gather.unreachableCount] = pfn
+                gather.unreachableCount += 1
+            case .referenced:
+                gather.referenced[gather.referencedCount] = pfn
+                gather.referencedCount += 1
+            }
+        }
+        table.frame.liveEntries -= cleared
+        table.unlock(on: cpu)
+        gather.clearedEntries += cleared
+        let slot = space.slot(of: cpu)
+        slot.resident(.anonymous).add(-gone[0])
+        slot.resident(.file).add(-gone[1])
+        slot.resident(.sharedMemory).add(-gone[2])
+    }
+
+    @inline(__always)
+    private func finish(_ gather: inout Gather, _ space: AddressSpace, on cpu: CPU) {
+        guard gather.clearedEntries > 0 else { return }
+        tlb.flush(space, pages: gather.clearedEntries, on: cpu)
+        batches.free(gather.unreachable, count: gather.unreachableCount, on: cpu)
+        for index in 0..<gather.referencedCount {
+            batches.release(gather.referenced[index], on: cpu)
+        }
+        gather.unreachableCount = 0
+        gather.referencedCount = 0
+        gather.clearedEntries = 0
+    }
+}

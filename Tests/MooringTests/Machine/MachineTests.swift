@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import Mooring
+
+@Suite struct MachineTests {
+    @Test func `maps, locks on fault, touches and exits, and the audit agrees each time`() throws {
+        let machine = try Machine(.init(memory: .gibibytes(4)))
+        let task = try machine.spawn()
+        try machine.audit()
+        let region = try task.mmap(
+            length: .mebibytes(64), protection: [.read, .write], flags: [.private, .anonymous])
+        try machine.audit()
+        try task.mlock(region, onFault: true)
+        try machine.audit()
+        try task.access(region, .write)
+        machine.drainBatches()
+        try machine.audit()
+        #expect(machine.total(.mlock) == 16384)
+        #expect(machine.total(.unevictable) == 16384)
+        try task.munlock(region)
+        machine.drainBatches()
+        try machine.audit()
+        #expect(machine.total(.mlock) == 0)
+        try task.munmap(region)
+        machine.drainBatches()
+        try machine.audit()
+        task.exit()
+        try machine.audit()
+    }
+
+    @Test func `a forked child sees its own writes, and its parent does not`() throws {
+        var configuration = MachineConfiguration(memory: .mebibytes(64))
+        configuration.contents = .bytes
+        let machine = try Machine(configuration)
+        let parent = try machine.spawn()
+        let region = try parent.mmap(
+            length: .mebibytes(1), protection: [.read, .write], flags: [.private, .anonymous])
+        try parent.write([1, 2, 3], at: region.address + 100)
+        let child = try parent.fork()
+        try machine.audit()
+        try child.write([9], at: region.address + 101)
+        try machine.audit()
+        #expect(try child.read(3, at: region.address + 100) == [1, 9, 3])
+        #expect(try parent.read(3, at: region.address + 100) == [1, 2, 3])
+        child.exit()
+        try machine.audit()
+        try parent.write([7], at: region.address + 100)
+        #expect(try parent.read(3, at: region.address + 100) == [7, 2, 3])
+        parent.exit()
+        try machine.audit()
+    }
+
+    @Test func `a file shrunk under its mapping raises SIGBUS beyond its end`() throws {
+        let machine = try Machine(.init(memory: .mebibytes(64)))
+        let task = try machine.spawn()
+        let file = machine.makeFile(named: "/memfd:f (deleted)", kind: .memory, length: .pages(16))
+        let region = try task.mmap(
+            length: .pages(16), protection: [.read, .write], flags: [.shared], file: file)
+        try task.access(region, .write)
+        try machine.audit()
+        file.truncate(to: .pages(4))
+        try machine.audit()
+        #expect(
+            throws: AccessFailure(signal: .busPastEnd, address: region.address + 4 * pageSize)
+        ) {
+            try task.access(region, .read)
+        }
+        task.exit()
+        try machine.audit()
+        file.close()
+        try machine.audit()
+    }
+
+    @Test func `a machine of 1 TiB is made in under 100 ms`() throws {
+        let clock = ContinuousClock()
+        var machine: Machine?
+        let time = try clock.measure { machine = try Machine(.init(memory: .tebibytes(1))) }
+        #expect(time < .milliseconds(100))
+        #expect(machine?.freeMemory ?? .bytes(0) > .gibibytes(1023))
+    }
+}
