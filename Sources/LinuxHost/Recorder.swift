@@ -44,6 +44,8 @@ package struct Recorder {
         package var reachedTimeLimit: Bool
         /// What the recording lacks because this kernel does not tell it.
         package var shortcomings: [String]
+        /// What the import left out or had to guess.
+        package var notes: [ImportNote]
         /// The size of the trace file.
         package var lengthInBytes: Int
     }
@@ -71,6 +73,8 @@ package struct Recorder {
                 problem: "there is no program \(command.first ?? "")",
                 remedy: "Name one that exists and is executable.")
         }
+        try HostPath.requireWritable(path)
+        if let kept = options.textPath { try HostPath.requireWritable(kept) }
         let folder = try ScratchFolder()
         defer { folder.remove() }
 
@@ -80,16 +84,20 @@ package struct Recorder {
         var text = try script(facilities, in: folder)
         progress(.importing)
         text = notes(for: command, about: text) + text
-        if let kept = options.textPath { try HostPath.write(text, to: kept) }
+        if let kept = options.textPath { try WorkFile.write(text, to: kept) }
         var importing = PerfScriptImporter.Options()
         importing.allowsLostEvents = options.allowsLostEvents
-        let recording = try PerfScriptImporter.recording(from: text, options: importing)
+        var stream = ImportStream(PerfScriptImporter(options: importing))
+        try stream.feed(text)
+        let imported = try stream.finish()
+        let recording = imported.recording
         progress(.writing)
         let bytes = recording.traceBytes()
-        try HostPath.write(bytes, to: path)
+        try WorkFile.write(bytes, to: path)
         return Result(
             recording: recording, exitStatus: status, reachedTimeLimit: limited,
-            shortcomings: facilities.shortcomings, lengthInBytes: bytes.count)
+            shortcomings: facilities.shortcomings, notes: imported.notes,
+            lengthInBytes: bytes.count)
     }
 
     /// What recording would lack on this host.
@@ -127,7 +135,7 @@ package struct Recorder {
 
     private static func script(
         _ facilities: RecorderFacilities, in folder: ScratchFolder
-    ) throws(RecorderError) -> [UInt8] {
+    ) throws -> [UInt8] {
         let arguments = [
             "perf", "script", "-i", folder.data, "--ns", "-F",
             "comm,pid,tid,cpu,time,event,trace", "--show-mmap-events", "--show-task-events",
@@ -142,7 +150,7 @@ package struct Recorder {
                 problem: "`perf script` failed with status \(status): \(said)",
                 remedy: "A perf of the same kernel version as the running one reads it.")
         }
-        return try HostPath.bytes(folder.text)
+        return try WorkFile.bytes(of: folder.text)
     }
 
     // MARK: What events do not tell

@@ -130,56 +130,16 @@ enum HostPath {
 
     /// A small file as text.
     static func contents(_ path: String) -> String? {
-        (try? bytes(path)).map { String(decoding: $0, as: UTF8.self) }
+        (try? WorkFile.bytes(of: path)).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// A file's bytes.
-    static func bytes(_ path: String) throws(RecorderError) -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw failure("cannot read \(path)") }
-        defer { close(file) }
-        var bytes: [UInt8] = []
-        while true {
-            let chunk = 1 << 20
-            var got = 0
-            let piece = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
-                got = read(file, buffer.baseAddress, chunk)
-                count = max(got, 0)
-            }
-            guard got >= 0 else { throw failure("cannot read \(path)") }
-            if got == 0 { return bytes }
-            bytes += piece
+    /// Makes sure that a file can be made, before the work that is to end up in it.
+    static func requireWritable(_ path: String) throws(RecorderError) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw RecorderError(
+                problem: "\(path) cannot be written: \(String(cString: strerror(errno)))",
+                remedy: "Name a file in a folder that exists and that you may write to.")
         }
-    }
-
-    /// Replaces a file's contents, all at once or not at all.
-    static func write(_ bytes: [UInt8], to path: String) throws(RecorderError) {
-        let draft = path + ".part"
-        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw failure("cannot write \(draft)") }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes {
-                Glibc.write(file, $0.baseAddress, $0.count)
-            }
-            guard count > 0 else {
-                let error = failure("cannot write \(draft)")
-                close(file)
-                unlink(draft)
-                throw error
-            }
-            written += count
-        }
-        guard close(file) == 0, rename(draft, path) == 0 else {
-            let error = failure("cannot write \(path)")
-            unlink(draft)
-            throw error
-        }
-    }
-
-    private static func failure(_ what: String) -> RecorderError {
-        RecorderError(
-            problem: "\(what): \(String(cString: strerror(errno)))",
-            remedy: "Check that the folder exists, and that there is room and permission.")
     }
 }

@@ -62,9 +62,10 @@ private let canRecord = (try? Recorder.shortcomings()) != nil
         }
     }
 
-    @Test func `a folder that cannot be written is named`() {
+    @Test(.enabled(if: canRecord, "recording needs perf and root"))
+    func `a trace that could not be written is refused before the program runs`() {
         let error = #expect(throws: RecorderError.self) {
-            try HostPath.write([1], to: "/nonexistent/trace.mooring")
+            try Recorder.record(command: ["/bin/true"], to: "/nonexistent/trace.mooring")
         }
         #expect(error?.problem.contains("/nonexistent/trace.mooring") == true)
         #expect(error?.remedy.isEmpty == false)
