@@ -35,6 +35,7 @@ package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
     /// - Parameters:
     ///   - text: The text.
     ///   - allowsLostEvents: Whether a perf text may lack events that the kernel lost.
+    /// - Returns: The recording, and what was left out or guessed.
     /// - Throws: ``ImportError`` or ``PerfScriptError``.
     package func imported(from text: [UInt8], allowsLostEvents: Bool = false) throws -> Imported {
         switch self {
