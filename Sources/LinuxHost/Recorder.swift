@@ -60,7 +60,7 @@ package struct Recorder {
     ///   - progress: Told what is being done.
     /// - Returns: The recording, and how the program ended.
     /// - Throws: ``RecorderError`` where the host forbids or lacks something, and
-    ///   `PerfScriptError` where events were lost.
+    ///   `ImportError` where events were lost.
     package static func record(
         command: [String], to path: String, options: Options = Options(),
         progress: (Progress) -> Void = { _ in }

@@ -26,10 +26,10 @@ struct ImportCommand: ParsableCommand {
     var output: String
 
     @Option(
-        help: "Which tool wrote the text, if it is not recognised: perf, strace or lackey.",
+        help: "Which tool wrote the text, if it is not recognised: perf-script, strace or lackey.",
         transform: {
             guard let format = ImportFormat(rawValue: $0) else {
-                throw ValidationError("The formats are perf, strace and lackey.")
+                throw ValidationError("The formats are perf-script, strace and lackey.")
             }
             return format
         })
@@ -49,7 +49,9 @@ struct ImportCommand: ParsableCommand {
                     "\(text): no text of perf script, strace -f or Valgrind lackey, as far as its "
                         + "first lines tell. Name the tool with --format.")
             }
-            let imported = try format.imported(from: bytes, allowsLostEvents: allowLost)
+            var stream = ImportStream(importer(of: format))
+            try stream.feed(bytes)
+            let imported = try stream.finish()
             for note in imported.notes { Terminal.note("\(text): \(note)") }
             let trace = imported.recording.traceBytes()
             try WorkFile.write(trace, to: output)
@@ -59,5 +61,12 @@ struct ImportCommand: ParsableCommand {
         } catch {
             throw CommandFailure(error is FileFailure ? "\(error)" : "\(text): \(error)")
         }
+    }
+
+    private func importer(of format: ImportFormat) -> any TextImporter {
+        guard format == .perfScript, allowLost else { return format.makeImporter() }
+        var options = PerfScriptImporter.Options()
+        options.allowsLostEvents = true
+        return PerfScriptImporter(options: options)
     }
 }

@@ -202,13 +202,21 @@ package final class EngineSystem: MemorySystem {
     // MARK: Views
 
     package func text(_ view: ProcessView, of process: ProcessID) throws -> String {
-        throw SystemFailure("not yet")
+        let task = try task(of: process)
+        return switch view {
+        case .maps: task.maps()
+        case .smaps: task.smaps()
+        case .smapsRollup: task.smapsRollup()
+        case .status: task.status()
+        case .statm: task.statm()
+        }
     }
 
     package func pagemap(
         of process: ProcessID, address: UInt64, pages: Int
     ) throws -> [UInt64] {
-        throw SystemFailure("not yet")
+        try task(of: process).pagemap(
+            Region(address: address, length: UInt64(pages) * pageSize))
     }
 
     package func text(_ view: MachineView) throws -> String {
@@ -216,7 +224,18 @@ package final class EngineSystem: MemorySystem {
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {
-        throw SystemFailure("not yet")
+        let figures = try task(of: process).figures()
+        var sample = ProcessSample()
+        sample.virtual = UInt64(figures.virtual) * pageSize
+        sample.anonymous = UInt64(figures.residentAnonymous) * pageSize
+        sample.file = UInt64(figures.residentFile) * pageSize
+        sample.sharedMemory = UInt64(figures.residentSharedMemory) * pageSize
+        sample.peakResident = UInt64(figures.peakResident) * pageSize
+        sample.locked = UInt64(figures.locked) * pageSize
+        sample.pageTables = UInt64(figures.tables) * pageSize
+        sample.minorFaults = UInt64(figures.minorFaults)
+        sample.majorFaults = UInt64(figures.majorFaults)
+        return sample
     }
 
     package func faultCounts() throws -> [FaultCount] {

@@ -41,8 +41,19 @@ package enum WorkFile {
             let text = String(decoding: try bytes(of: path), as: UTF8.self)
             return (.scenario(try Scenario(parsing: text)), [])
         case .text(let format):
-            let imported = try format.imported(from: bytes(of: path))
+            let imported = try importText(path, as: format)
             return (.recording(imported.recording), imported.notes)
+        }
+    }
+
+    /// Reads another tool's text.
+    package static func importText(_ path: String, as format: ImportFormat) throws -> Imported {
+        let file = try open(path)
+        var stream = ImportStream(format.makeImporter())
+        while true {
+            let chunk = try read(file, path, upTo: chunkLength)
+            if chunk.isEmpty { return try stream.finish() }
+            try stream.feed(chunk)
         }
     }
 

@@ -139,9 +139,7 @@ struct AddressSpaces {
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
                     if !isPresent(address, for: kind, space, slot) { continue }
                 case .signal(let signal):
-                    return PopulateFailure(
-                        address: address,
-                        reason: signal == .busPastEnd ? .pastEnd : .noMemory)
+                    return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
                     return PopulateFailure(address: address, reason: .notMapped)
                 }
@@ -175,8 +173,18 @@ struct PopulateFailure {
     enum Reason {
         case notMapped
         case forbidden
+        case guarded
         case pastEnd
         case noMemory
+
+        /// What a fault's signal says of a page whose VMA allowed the access.
+        init(_ signal: Signal) {
+            switch signal {
+            case .busPastEnd: self = .pastEnd
+            case .segmentationUnmapped: self = .guarded
+            default: self = .noMemory
+            }
+        }
     }
 
     let address: UInt64

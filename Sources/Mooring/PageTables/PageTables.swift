@@ -62,6 +62,27 @@ struct PageTables {
         return table(pfn)
     }
 
+    /// The first PTE table that covers an address from `address` up to `end`; moves `address` on
+    /// to the first address that it covers.
+    ///
+    /// Whole empty tables of upper levels are passed over at once.
+    @inline(__always)
+    func nextTable(root: PFN, _ address: inout UInt64, end: UInt64) -> TableRef? {
+        while address < end {
+            var pfn = root
+            if !step(&pfn, TableLevel.pgd.index(of: address)) {
+                address = TableLevel.pgd.next(after: address)
+            } else if !step(&pfn, TableLevel.pud.index(of: address)) {
+                address = TableLevel.pud.next(after: address)
+            } else if !step(&pfn, TableLevel.pmd.index(of: address)) {
+                address = TableLevel.pmd.next(after: address)
+            } else {
+                return table(pfn)
+            }
+        }
+        return nil
+    }
+
     /// Goes one level down; `false` where the entry is empty.
     @inline(__always)
     private func step(_ pfn: inout PFN, _ index: Int) -> Bool {

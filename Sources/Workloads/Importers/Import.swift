@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What importers of other tools' text have in common. Each reads lines as they come and gives a
-// recording at the end: `StraceImporter`, `LackeyImporter`; `PerfScriptImporter` takes a whole text.
+// recording at the end: `StraceImporter`, `LackeyImporter`, `PerfScriptImporter`.
 //
 // Noise (messages of the tool, output of the program in between) is counted and told; a line that
 // must mean something and does not is an error.
@@ -10,52 +10,32 @@ import Mooring
 
 /// A text that can be imported.
 package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
-    /// The output of `perf script`, with the events that `mooring record` asks for.
-    case perf
     /// The output of `strace -f`.
     case strace
     /// The output of `valgrind --tool=lackey --trace-mem=yes`.
     case lackey
+    /// The output of `perf script`, of the events that `mooring record` records.
+    case perfScript = "perf-script"
 
     /// The format that a text's beginning shows; `nil` if it shows none.
     package static func detect(_ beginning: some Collection<UInt8>) -> ImportFormat? {
         for line in beginning.split(separator: 0x0A).prefix(50) {
             let line = ArraySlice(line)
-            if PerfScriptImporter.looksLikeOne(line) { return .perf }
             if LackeyImporter.isAccess(line) || line.starts(with: Array("==".utf8)) {
                 return .lackey
             }
+            if PerfScriptReader.looksLikeOne(line) { return .perfScript }
             if StraceLine.looksLikeOne(line) { return .strace }
         }
         return nil
     }
 
-    /// Imports a whole text.
-    ///
-    /// - Parameters:
-    ///   - text: The text.
-    ///   - allowsLostEvents: Whether a perf text may lack events that the kernel lost.
-    /// - Returns: The recording, and what was left out or guessed.
-    /// - Throws: ``ImportError`` or ``PerfScriptError``.
-    package func imported(from text: [UInt8], allowsLostEvents: Bool = false) throws -> Imported {
+    package func makeImporter() -> any TextImporter {
         switch self {
-        case .perf:
-            var options = PerfScriptImporter.Options()
-            options.allowsLostEvents = allowsLostEvents
-            return Imported(
-                recording: try PerfScriptImporter.recording(from: text, options: options),
-                notes: [])
-        case .strace: return try imported(from: text, by: StraceImporter())
-        case .lackey: return try imported(from: text, by: LackeyImporter())
+        case .strace: StraceImporter()
+        case .lackey: LackeyImporter()
+        case .perfScript: PerfScriptImporter()
         }
-    }
-
-    private func imported(
-        from text: [UInt8], by importer: some TextImporter
-    ) throws(ImportError) -> Imported {
-        var stream = ImportStream(importer)
-        try stream.feed(text)
-        return try stream.finish()
     }
 }
 

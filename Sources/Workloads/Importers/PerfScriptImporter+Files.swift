@@ -135,11 +135,11 @@ extension PerfScriptImporter {
     package static func mappedFiles(in text: [UInt8]) -> [MappedFile] {
         var seen = Set<PerfScriptFileKey>()
         var found: [MappedFile] = []
-        var reader = PerfScriptReader(text)
-        // A torn line is the import's to report.
-        while let line = try? reader.next() {
-            guard case .area(let area) = line.event, area.hasFile, area.name.hasPrefix("/"),
-                !area.name.hasSuffix(" (deleted)"), seen.insert(area.key).inserted
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            // A torn line is the import's to report.
+            guard case .area(let area)? = (try? PerfScriptReader.read(line, number: 0))?.event,
+                area.hasFile, area.name.hasPrefix("/"), !area.name.hasSuffix(" (deleted)"),
+                seen.insert(area.key).inserted
             else { continue }
             let major = String(area.key.device >> 32, radix: 16)
             let minor = String(area.key.device & 0xffff_ffff, radix: 16)

@@ -14,8 +14,10 @@ enum Fixture {
 
 extension Imported {
     /// Imports a text that stands in a test.
-    init(_ text: String, as format: ImportFormat) throws {
-        self = try format.imported(from: Array(text.utf8))
+    init(_ text: String, as format: ImportFormat) throws(ImportError) {
+        var stream = ImportStream(format.makeImporter())
+        try stream.feed(Array(text.utf8))
+        self = try stream.finish()
     }
 
     /// What was done, as a scenario would write it.

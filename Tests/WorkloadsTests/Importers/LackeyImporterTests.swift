@@ -13,7 +13,7 @@ import Testing
             Issue.record("not recognised")
             return
         }
-        let imported = try ImportFormat.lackey.imported(from: WorkFile.bytes(of: path))
+        let imported = try WorkFile.importText(path, as: .lackey)
         #expect(imported.notes == [])
         #expect(imported.recording.command == "./tiny")
         // Each page is written once and read from its predecessor's last bytes, and the code lies
@@ -83,11 +83,11 @@ import Testing
 
     @Test func `lines may be cut anywhere between chunks`() throws {
         let bytes = try Fixture.bytes("lackey-tiny.txt")
-        var whole = ImportStream(LackeyImporter())
+        var whole = ImportStream(ImportFormat.lackey.makeImporter())
         try whole.feed(bytes)
         let expected = try whole.finish().recording
         for length in [1, 7, 64] {
-            var pieces = ImportStream(LackeyImporter())
+            var pieces = ImportStream(ImportFormat.lackey.makeImporter())
             for start in stride(from: 0, to: bytes.count, by: length) {
                 try pieces.feed(Array(bytes[start..<min(bytes.count, start + length)]))
             }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct StraceImporterTests {
     private func fixture(_ name: String) throws -> Imported {
-        try ImportFormat.strace.imported(from: WorkFile.bytes(of: Fixture.path(name)))
+        try WorkFile.importText(Fixture.path(name), as: .strace)
     }
 
     @Test(arguments: [
@@ -226,7 +226,7 @@ import Testing
                 if text.isEmpty { break }
             }
             do {
-                var stream = ImportStream(StraceImporter())
+                var stream = ImportStream(ImportFormat.strace.makeImporter())
                 try stream.feed(text)
                 _ = try stream.finish()
             } catch {
