@@ -64,14 +64,14 @@ struct RunCommand: ParsableCommand {
             work: work, systems: on, audit: audit || auditEvery > 0, auditEvery: auditEvery)
         let report = try run.report(machine.configuration(for: work.settings))
         if json {
-            print(report)
+            print(try JSONReport(report).encoded())
         } else {
             let colouring: Colouring = Terminal.isInteractive ? .ansi : .none
             print(TextReport(report, colouring: colouring))
         }
         if let path = self.report ?? (source == nil ? "mooring-report.html" : nil) {
             do {
-                try WorkFile.write([], to: path)
+                try WorkFile.write(Array(HTMLReport(report).html.utf8), to: path)
             } catch {
                 throw CommandFailure("\(error)")
             }

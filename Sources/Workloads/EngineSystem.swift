@@ -18,6 +18,9 @@ package final class EngineSystem: MemorySystem {
         machine = try Machine(configuration)
     }
 
+    /// The processes that live.
+    package var processes: [ProcessID] { tasks.keys.sorted() }
+
     /// The task that carries out a process's operations.
     package func task(of process: ProcessID) throws(SystemFailure) -> Machine.Task {
         guard let task = tasks[process] else {

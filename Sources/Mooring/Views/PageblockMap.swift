@@ -11,7 +11,7 @@ package enum FrameOwner: UInt8, CaseIterable, Sendable {
     case file
     /// The page cache of a file in memory.
     case sharedMemory
-    case pageTable
+    case pageTables
     /// Marked mlocked or unevictable, whoever owns it.
     case locked
     /// Reserved, or taken out of its file and still held by somebody.
@@ -19,6 +19,9 @@ package enum FrameOwner: UInt8, CaseIterable, Sendable {
 
     /// How many there are.
     package static let count = 7
+
+    /// What data calls it: the case's name.
+    package var name: String { "\(self)" }
 
     /// Who has a frame that is in no free block.
     init(of frame: FrameRef) {
@@ -30,7 +33,7 @@ package enum FrameOwner: UInt8, CaseIterable, Sendable {
         } else if flags.contains(.fileCached) {
             self = flags.contains(.swapBacked) ? .sharedMemory : .file
         } else if flags.contains(.pageTable) {
-            self = .pageTable
+            self = .pageTables
         } else if flags.rawValue & ~FrameFlags.zoneMask == 0, frame.referenceCount == 0 {
             self = .free
         } else {

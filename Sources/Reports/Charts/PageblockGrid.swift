@@ -5,6 +5,7 @@
 // end are drawn as one, so that a machine of a terabyte shows what is used of it as closely as one
 // of a gigabyte.
 
+import Mooring
 import Workloads
 
 /// Physical memory as a picture.
@@ -113,7 +114,7 @@ struct PageblockGrid {
             entries: map.tallies.map { tally in
                 let blocks = Figures.count(tally.pageblocks, "pageblock")
                 return Legend.Entry(
-                    style: "o-\(tally.owner.rawValue)", label: tally.owner.label,
+                    style: "o-\(tally.owner.name)", label: tally.owner.label,
                     figure: "\(Figures.bytes(tally.bytes)), \(blocks)")
             })
     }
@@ -190,7 +191,7 @@ struct PageblockGrid {
             }
         }
         guard !back.isEmpty else { return "" }
-        let name = owner.rawValue
+        let name = owner.name
         var svg: Markup = "<path class=\"back o-\(name)\" d=\"\(back)\"/>"
         if !fill.isEmpty {
             svg += "<path class=\"o-\(name)\" d=\"\(fill)\"/>"

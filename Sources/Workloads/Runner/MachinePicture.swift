@@ -28,20 +28,6 @@ package struct MachinePicture: Hashable, Sendable {
     }
 }
 
-/// What most of the used frames of a pageblock hold.
-package enum FrameOwner: String, Hashable, Sendable, CaseIterable {
-    /// Nothing: every frame is free.
-    case free
-    case anonymous
-    case file
-    case sharedMemory
-    /// Locked memory of any kind: it stays on the unevictable list.
-    case locked
-    case pageTables
-    /// What is kept back, and whatever fits no other case.
-    case other
-}
-
 /// One pageblock of physical memory, or several neighbours as one.
 package struct PageblockCell: Hashable, Sendable {
     /// Who holds most of what is used.
@@ -106,6 +92,27 @@ package struct PhysicalMap: Hashable, Sendable {
                 let bytes = UInt64((used[owner] ?? 0) * Double(PhysicalMap.pageblockBytes))
                 guard let count = blocks[owner] ?? (bytes > 0 ? 0 : nil) else { return nil }
                 return Tally(owner, pageblocks: count, bytes: bytes)
+            })
+    }
+
+    /// The engine's map of a machine, folded to at most `limit` cells.
+    package init(_ map: PageblockMap, limit: Int) {
+        let folded = map.folded(to: limit)
+        let used = FrameOwner.allCases.map { ($0, UInt64(map.frames(of: $0)) * pageSize) }
+        var blocks: [FrameOwner: Int] = [:]
+        for cell in 0..<map.cellCount { blocks[map.dominatingOwner(ofCell: cell), default: 0] += 1 }
+        self.init(
+            cells: (0..<folded.cellCount).map { cell in
+                PageblockCell(
+                    folded.dominatingOwner(ofCell: cell),
+                    fullness: Double(folded.usedFrames(inCell: cell))
+                        / Double(max(1, folded.frames(inCell: cell))))
+            },
+            pageblocksPerCell: folded.framesPerCell / map.framesPerCell,
+            pageblocks: map.cellCount,
+            tallies: used.compactMap { owner, bytes in
+                guard bytes > 0 || blocks[owner] != nil else { return nil }
+                return Tally(owner, pageblocks: blocks[owner] ?? 0, bytes: bytes)
             })
     }
 

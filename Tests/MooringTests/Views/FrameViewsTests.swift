@@ -84,7 +84,7 @@ import Testing
         #expect(map.frames(of: .locked) == 700)
         #expect(map.frames(of: .file) == 300)
         #expect(map.frames(of: .sharedMemory) == 50)
-        #expect(map.frames(of: .pageTable) == machine.total(.pageTablePages))
+        #expect(map.frames(of: .pageTables) == machine.total(.pageTablePages))
         #expect(map.frames(of: .other) == 1)
         #expect(map.frames(of: .free) == 16384 - machine.allocator.usedFrames)
         #expect(map.dominatingOwner(ofCell: 31) == .free || map.usedFrames(inCell: 31) > 0)
