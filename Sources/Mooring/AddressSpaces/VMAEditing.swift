@@ -14,9 +14,13 @@ extension AddressSpaces {
         var pageOffset: UInt64
         var file: FileRef?
         var name: VMAName = .none
+        /// The VMA whose pages it is to take over, and with them its groups.
+        var source: VMARef?
     }
 
     /// Adds a VMA, merged with its neighbours where they are alike.
+    ///
+    /// It merges with all but its own source, which may be about to go.
     ///
     /// - Returns: The VMA that now covers the range.
     @discardableResult
@@ -24,27 +28,38 @@ extension AddressSpaces {
         account(new.flags, pages: Int((new.end - new.start) >> pageShift), in: space)
         let next = space.tree.find(new.start)
         let previous = next.map(\.previous) ?? space.tree.last
-        if let previous, previous.end == new.start, canExtend(previous, over: new, atEnd: true) {
-            if let next, next.start == new.end, isAlike(next, to: new, isAbove: true),
+        if let previous, previous.end == new.start, canExtend(previous, over: new, isAbove: false) {
+            adoptGroups(of: new.source, previous, on: cpu)
+            previous.flags.formUnion(new.flags)
+            if let next, next.start == new.end, canExtend(next, over: new, isAbove: true),
                 canShareGroup(previous, next)
             {
                 takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
             } else {
                 rebound(previous, in: space, start: previous.start, end: new.end, on: cpu)
-                previous.flags.formUnion(new.flags)
             }
             return previous
         }
-        if let next, next.start == new.end, canExtend(next, over: new, atEnd: false) {
-            rebound(next, in: space, start: new.start, end: next.end, on: cpu)
+        if let next, next.start == new.end, canExtend(next, over: new, isAbove: true) {
+            adoptGroups(of: new.source, next, on: cpu)
             next.flags.formUnion(new.flags)
+            rebound(next, in: space, start: new.start, end: next.end, on: cpu)
             return next
         }
         let vma = makeVMA(new, in: space, on: cpu)
         space.tree.insert(vma)
         linkFile(vma, on: cpu)
+        if let source = new.source { groups.clone(from: source, to: vma, on: cpu) }
         space.noteTablesChanged()
         return vma
+    }
+
+    /// Links a VMA without a group to those of a VMA whose pages it takes over.
+    @inline(__always)
+    private func adoptGroups(of source: VMARef?, _ vma: VMARef, on cpu: CPU) {
+        if let source, vma.anonGroup == nil, source.anonGroup != nil {
+            groups.clone(from: source, to: vma, on: cpu)
+        }
     }
 
     /// A VMA that is in no tree yet.
@@ -193,8 +208,11 @@ extension AddressSpaces {
                 : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
     }
 
-    private func canExtend(_ vma: VMARef, over new: NewVMA, atEnd: Bool) -> Bool {
-        vma.hasAtMostOneLink && isAlike(vma, to: new, isAbove: !atEnd)
+    /// Whether a neighbour may reach over the place of a new VMA, its groups allowing.
+    private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
+        guard vma.hasAtMostOneLink, isAlike(vma, to: new, isAbove: isAbove) else { return false }
+        guard let source = new.source else { return true }
+        return vma != source && canShareGroup(vma, source)
     }
 
     /// Lets a VMA take over a neighbour that is alike, and reach over `start..<end`.

@@ -17,4 +17,32 @@ extension Machine.Task {
                 caller, address: address, length: length, protection: protection)
         }
     }
+
+    /// mremap(2).
+    ///
+    /// - Parameters:
+    ///   - region: What to move or resize; an empty one asks for one more mapping of shared pages.
+    ///   - length: Its new length.
+    ///   - flags: Whether it may or must move.
+    ///   - address: Where it goes with MREMAP_FIXED, and a hint with MREMAP_DONTUNMAP alone.
+    /// - Returns: Where it is now.
+    @discardableResult
+    public func mremap(
+        _ region: Region, to length: ByteCount, _ flags: RemapFlags = [], at address: UInt64 = 0
+    ) throws(Errno) -> Region {
+        let start = try mremap(
+            address: region.address, length: region.length, newLength: length.bytes, flags: flags,
+            newAddress: address)
+        return Region(address: start, length: length.bytes.roundedUpToPages)
+    }
+
+    package func mremap(
+        address: UInt64, length: UInt64, newLength: UInt64, flags: RemapFlags, newAddress: UInt64
+    ) throws(Errno) -> UInt64 {
+        try enter { caller throws(Errno) in
+            try machine.spaces.mremap(
+                caller, address: address, length: length, newLength: newLength, flags: flags,
+                newAddress: newAddress)
+        }
+    }
 }

@@ -92,34 +92,57 @@ struct PageTables {
         return bits != 0
     }
 
+    /// The PMD table that covers an address, or `nil` where none was made.
+    @inline(__always)
+    func findPMDTable(root: PFN, _ address: UInt64) -> TableRef? {
+        var pfn = root
+        guard step(&pfn, TableLevel.pgd.index(of: address)),
+            step(&pfn, TableLevel.pud.index(of: address))
+        else { return nil }
+        return table(pfn)
+    }
+
     /// The PTE table that covers an address, made with its upper levels where missing; `nil` when
     /// no frame is left.
     func make(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
         if let table = find(root: space.root, address) { return table }
-        var pfn = space.root
-        for level in [TableLevel.pgd, .pud, .pmd] {
-            let index = level.index(of: address)
-            let parent = table(pfn)
-            var entry = Entry(bits: parent.word(index).loadAcquiring())
-            if entry.isEmpty {
-                guard let fresh = makeTable(on: cpu) else { return nil }
-                space.upperLock.lock(.pageTable, on: cpu)
-                entry = parent[index]
-                if entry.isEmpty {
-                    entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
-                    parent.frame.liveEntries += 1
-                    parent.word(index).storeReleasing(entry.bits)
-                    space.tableCount.add(1)
-                    space.upperLock.unlock(.pageTable, on: cpu)
-                } else {
-                    // RACE: another CPU of this address space made the table first; use its.
-                    space.upperLock.unlock(.pageTable, on: cpu)
-                    freeTable(fresh, on: cpu)
-                }
-            }
-            pfn = entry.frame
+        guard let upper = makePMDTable(in: space, address, on: cpu) else { return nil }
+        return makeBelow(upper, .pmd, in: space, address, on: cpu)
+    }
+
+    /// The PMD table that covers an address, made with its upper levels where missing; `nil` when
+    /// no frame is left.
+    func makePMDTable(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
+        guard let upper = makeBelow(table(space.root), .pgd, in: space, address, on: cpu) else {
+            return nil
         }
-        return table(pfn)
+        return makeBelow(upper, .pud, in: space, address, on: cpu)
+    }
+
+    /// The table that an entry of `parent`, a table of this level, points at, made if missing.
+    private func makeBelow(
+        _ parent: TableRef, _ level: TableLevel, in space: AddressSpace, _ address: UInt64,
+        on cpu: CPU
+    ) -> TableRef? {
+        let index = level.index(of: address)
+        var entry = Entry(bits: parent.word(index).loadAcquiring())
+        if entry.isEmpty {
+            guard let fresh = makeTable(on: cpu) else { return nil }
+            space.upperLock.lock(.pageTable, on: cpu)
+            entry = parent[index]
+            if entry.isEmpty {
+                entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
+                parent.frame.liveEntries += 1
+                parent.word(index).storeReleasing(entry.bits)
+                space.tableCount.add(1)
+                space.upperLock.unlock(.pageTable, on: cpu)
+            } else {
+                // RACE: another CPU of this address space made the table first; use its.
+                space.upperLock.unlock(.pageTable, on: cpu)
+                freeTable(fresh, on: cpu)
+            }
+        }
+        return table(entry.frame)
     }
 
     /// Frees the tables below the root that cover an address in `start..<end` and nothing outside

@@ -127,7 +127,7 @@ struct LackeyImporter: TextImporter {
         recording.steps += accesses
         recording.steps.append(Step(thread: 1, Operation(Self.process, .exit)))
         let name = command.split(separator: " ").first?.split(separator: "/").last ?? "lackey"
-        recording.processes = [RecordedProcess(process: Self.process, name: String(name))]
+        recording.processes = [RecordedProcess(process: Self.process, image: 0, name: String(name))]
         return Imported(recording: recording, notes: notes.sorted)
     }
 

@@ -235,6 +235,7 @@ struct StraceImporter: TextImporter {
             steps.append(
                 Step(time: waiting.time, thread: thread, Operation(id, .exec(image.image))))
             images.append(image)
+            process.executed = 1
             notes.add(
                 "processes whose beginning the text does not show; trace them from their start, "
                     + "with -f and the calls of \"process\"", line: waiting.number)
@@ -288,6 +289,7 @@ struct StraceImporter: TextImporter {
         if steps.allSatisfy({ $0.operation.call == .spawn }) {
             command = arguments.filter { !"[]\",".contains($0) }
         }
+        process.executed += 1
         process.name = String((path.split(separator: "/").last ?? path).prefix(15))
         let image = ImportedImage(name: process.name, step: steps.count)
         images.append(image)
@@ -321,7 +323,7 @@ struct StraceImporter: TextImporter {
         var recording = Recording(command: command, source: "strace")
         recording.steps = files.steps + steps
         recording.processes = processes.map {
-            RecordedProcess(process: $0.process, name: $0.name)
+            RecordedProcess(process: $0.process, image: $0.executed, name: $0.name)
         }
         return Imported(recording: recording, notes: notes.sorted)
     }

@@ -112,6 +112,8 @@ final class ImportedMemory {
 final class ImportedProcess {
     let process: ProcessID
     var name = ""
+    /// How many programs it has executed.
+    var executed = 0
     var memory: ImportedMemory
     var descriptors: [Int32: FileID] = [:]
     var threads: Set<Int32>
