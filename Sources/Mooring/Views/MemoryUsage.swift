@@ -29,9 +29,9 @@ struct MemoryUsage {
     /// The share of the pages that locked VMAs map.
     var locked = 0
 
-    /// Counts what one entry of a VMA maps.
+    /// Counts what one entry of a VMA maps, be it out of the program's reach (PROT_NONE).
     mutating func add(_ entry: Entry, frames: FrameTable, isLocked: Bool) {
-        guard entry.isPresent, !entry.isUncounted else { return }
+        guard entry.isMapped, !entry.isUncounted else { return }
         let frame = frames[entry.frame]
         let flags = frame.flags
         let mappings = Int(max(1, frame.mapCount))

@@ -3,7 +3,7 @@
 // Who has physical memory, pageblock by pageblock: the picture that reports draw.
 
 /// Who has a frame.
-package enum FrameOwner: UInt8, CaseIterable, Sendable {
+package enum FrameHolder: UInt8, CaseIterable, Sendable {
     /// Nobody: in a free block or on a CPU's list of free frames.
     case free
     case anonymous
@@ -42,13 +42,13 @@ package enum FrameOwner: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// The frames of a machine in cells of equal size, each with how many frames every owner has.
+/// The frames of a machine in cells of equal size, each with how many frames every holder has.
 package struct PageblockMap: Equatable, Sendable {
     /// Frames that a cell covers; the last may cover fewer.
     package let framesPerCell: Int
     /// Frames of the machine.
     package let frameCount: Int
-    /// Frames by cell, then owner: ``FrameOwner/count`` words a cell.
+    /// Frames by cell, then holder: ``FrameHolder/count`` words a cell.
     private(set) var counts: [UInt32]
 
     /// A map of so many frames in which nobody has any yet.
@@ -56,20 +56,20 @@ package struct PageblockMap: Equatable, Sendable {
         self.frameCount = frameCount
         self.framesPerCell = framesPerCell
         let cells = (frameCount + framesPerCell - 1) / framesPerCell
-        counts = Array(repeating: 0, count: cells * FrameOwner.count)
+        counts = Array(repeating: 0, count: cells * FrameHolder.count)
     }
 
     /// How many cells there are.
-    package var cellCount: Int { counts.count / FrameOwner.count }
+    package var cellCount: Int { counts.count / FrameHolder.count }
 
-    /// How many frames of a cell an owner has.
-    package func frames(of owner: FrameOwner, inCell cell: Int) -> Int {
-        Int(counts[cell * FrameOwner.count + Int(owner.rawValue)])
+    /// How many frames of a cell a holder has.
+    package func frames(of holder: FrameHolder, inCell cell: Int) -> Int {
+        Int(counts[cell * FrameHolder.count + Int(holder.rawValue)])
     }
 
-    /// How many frames an owner has in all.
-    package func frames(of owner: FrameOwner) -> Int {
-        (0..<cellCount).reduce(0) { $0 + frames(of: owner, inCell: $1) }
+    /// How many frames a holder has in all.
+    package func frames(of holder: FrameHolder) -> Int {
+        (0..<cellCount).reduce(0) { $0 + frames(of: holder, inCell: $1) }
     }
 
     /// Frames of a cell.
@@ -83,13 +83,13 @@ package struct PageblockMap: Equatable, Sendable {
     }
 
     /// Who has the most of a cell's used frames; the first in order of declaration among equals,
-    /// and ``FrameOwner/free`` only when the whole cell is free.
-    package func dominatingOwner(ofCell cell: Int) -> FrameOwner {
-        var best = FrameOwner.free
+    /// and ``FrameHolder/free`` only when the whole cell is free.
+    package func dominatingHolder(ofCell cell: Int) -> FrameHolder {
+        var best = FrameHolder.free
         var most = 0
-        for owner in FrameOwner.allCases where owner != .free {
-            let count = frames(of: owner, inCell: cell)
-            if count > most { (best, most) = (owner, count) }
+        for holder in FrameHolder.allCases where holder != .free {
+            let count = frames(of: holder, inCell: cell)
+            if count > most { (best, most) = (holder, count) }
         }
         return best
     }
@@ -100,16 +100,16 @@ package struct PageblockMap: Equatable, Sendable {
         guard factor > 1 else { return self }
         var map = PageblockMap(frameCount: frameCount, framesPerCell: framesPerCell * factor)
         for index in counts.indices {
-            let cell = index / FrameOwner.count / factor
-            map.counts[cell * FrameOwner.count + index % FrameOwner.count] += counts[index]
+            let cell = index / FrameHolder.count / factor
+            map.counts[cell * FrameHolder.count + index % FrameHolder.count] += counts[index]
         }
         return map
     }
 
     /// Counts one frame.
     @inline(__always)
-    mutating func add(_ owner: FrameOwner, at pfn: Int) {
-        counts[pfn / framesPerCell * FrameOwner.count + Int(owner.rawValue)] += 1
+    mutating func add(_ holder: FrameHolder, at pfn: Int) {
+        counts[pfn / framesPerCell * FrameHolder.count + Int(holder.rawValue)] += 1
     }
 
     /// Counts a range of free frames.
@@ -118,7 +118,7 @@ package struct PageblockMap: Equatable, Sendable {
         while pfn < range.upperBound {
             let cell = pfn / framesPerCell
             let next = min(range.upperBound, (cell + 1) * framesPerCell)
-            counts[cell * FrameOwner.count] += UInt32(next - pfn)
+            counts[cell * FrameHolder.count] += UInt32(next - pfn)
             pfn = next
         }
     }
@@ -133,7 +133,7 @@ extension Machine {
             var map = PageblockMap(frameCount: frames.count, framesPerCell: pageblockFrames)
             allocator.visit(0..<frames.count, on: cpu) { part, frame in
                 if let frame {
-                    map.add(FrameOwner(of: frame), at: part.lowerBound)
+                    map.add(FrameHolder(of: frame), at: part.lowerBound)
                 } else {
                     map.addFree(part)
                 }

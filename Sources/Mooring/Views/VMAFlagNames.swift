@@ -7,7 +7,7 @@ extension VMAFlags {
     static let codes: [(flag: VMAFlags, code: String)] = [
         (.read, "rd"), (.write, "wr"), (.execute, "ex"), (.shared, "sh"), (.mayRead, "mr"),
         (.mayWrite, "mw"), (.mayExecute, "me"), (.mayShare, "ms"), (.growsDown, "gd"),
-        (.pfnMapped, "pf"), (.locked, "lo"), (.io, "io"), (.sequentialRead, "sr"),
+        (.guarded, "gu"), (.pfnMapped, "pf"), (.locked, "lo"), (.io, "io"), (.sequentialRead, "sr"),
         (.randomRead, "rr"), (.dontCopy, "dc"), (.dontExpand, "de"), (.lockOnFault, "lf"),
         (.accounted, "ac"), (.noReserve, "nr"), (.hugeTLB, "ht"), (.wipeOnFork, "wf"),
         (.dontDump, "dd"), (.softDirty, "sd"), (.mixedMap, "mm"), (.hugePage, "hg"),

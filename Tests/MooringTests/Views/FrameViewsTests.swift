@@ -78,7 +78,7 @@ import Testing
         let map = machine.pageblockMap()
         #expect(map.cellCount == 32)
         for cell in 0..<map.cellCount {
-            #expect(FrameOwner.allCases.reduce(0) { $0 + map.frames(of: $1, inCell: cell) } == 512)
+            #expect(FrameHolder.allCases.reduce(0) { $0 + map.frames(of: $1, inCell: cell) } == 512)
         }
         #expect(map.frames(of: .anonymous) == 1300)
         #expect(map.frames(of: .locked) == 700)
@@ -87,18 +87,18 @@ import Testing
         #expect(map.frames(of: .pageTables) == machine.total(.pageTablePages))
         #expect(map.frames(of: .other) == 1)
         #expect(map.frames(of: .free) == 16384 - machine.allocator.usedFrames)
-        #expect(map.dominatingOwner(ofCell: 31) == .free || map.usedFrames(inCell: 31) > 0)
+        #expect(map.dominatingHolder(ofCell: 31) == .free || map.usedFrames(inCell: 31) > 0)
 
         for limit in [1, 2, 7, 31, 32, 100] {
             let folded = map.folded(to: limit)
             #expect(folded.cellCount <= limit)
-            for owner in FrameOwner.allCases {
+            for owner in FrameHolder.allCases {
                 #expect(folded.frames(of: owner) == map.frames(of: owner))
             }
             let sizes = (0..<folded.cellCount).map { folded.frames(inCell: $0) }
             #expect(sizes.reduce(0, +) == 16384)
         }
-        #expect(map.folded(to: 1).dominatingOwner(ofCell: 0) == .anonymous)
+        #expect(map.folded(to: 1).dominatingHolder(ofCell: 0) == .anonymous)
         #expect(map.folded(to: 1).usedFrames(inCell: 0) == machine.allocator.usedFrames)
         #expect(map.folded(to: 32) == map)
     }

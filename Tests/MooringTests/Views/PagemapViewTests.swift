@@ -48,6 +48,20 @@ import Testing
         #expect(parent.pagemap(region) == before)
     }
 
+    @Test func `a page out of the program's reach is there all the same`() throws {
+        let machine = try Machine.small()
+        let task = try machine.spawn()
+        let region = try task.mmap(
+            length: .pages(4), protection: [.read, .write], flags: [.private, .anonymous])
+        try task.access(region[0..<3], .write)
+        let words = task.pagemap(region)
+        try task.mprotect(region, [])
+        #expect(task.pagemap(region) == words)
+        #expect(total("Private_Dirty", in: task.smaps()) == 12)
+        #expect(total("Rss", in: task.smaps()) == total("VmRSS", in: task.status()))
+        #expect(task.smaps().hasSuffix("VmFlags: mr mw me ac \n"))
+    }
+
     @Test func `covers every page that a region touches`() throws {
         let machine = try Machine.small()
         let task = try machine.spawn()
@@ -59,6 +73,8 @@ import Testing
         #expect(words.count == 3)
         #expect(words.map { $0 != 0 } == [false, true, false])
         #expect(task.pagemap(Region(address: region.address, length: 0)).isEmpty)
+        #expect(task.pagemap(Region(address: 0 &- pageSize, length: pageSize)).isEmpty)
+        #expect(task.pagemap(Region(address: 0 &- pageSize, length: .max)).isEmpty)
         #expect(
             task.pagemap(Region(address: PageTables.userTop - pageSize, length: 2 * pageSize))
                 == [0, 0])

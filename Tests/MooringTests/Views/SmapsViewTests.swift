@@ -155,6 +155,11 @@ import Testing
             .noHugePage, .droppable,
         ]
         #expect(droppable.codesText == "rd wr mr mw me nr wf dd nh dp ")
+        let guarded: VMAFlags = [
+            .read, .write, .shared, .mayRead, .mayWrite, .mayExecute, .mayShare, .guarded,
+            .locked, .sequentialRead, .dontDump, .noHugePage,
+        ]
+        #expect(guarded.codesText == "rd wr sh mr mw me ms gu lo sr dd nh ")
         let clock: VMAFlags = [.read, .mayRead, .pfnMapped, .io, .dontExpand, .dontDump]
         #expect(clock.codesText == "rd mr pf io de dd ")
     }

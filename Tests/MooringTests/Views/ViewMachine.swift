@@ -17,35 +17,26 @@ extension Machine {
 extension Machine.Task {
     /// Lays the address space out as a loader does: a program, its heap, a stack, the vdso.
     func loadProgram(_ program: Machine.File) throws {
-        let areas = [
-            LoadedArea(
-                start: 0x5555_5555_4000, length: 0x2000, protection: .read, file: program.file,
-                offset: 0, name: .none),
-            LoadedArea(
-                start: 0x5555_5555_6000, length: 0x6000, protection: [.read, .execute],
-                file: program.file, offset: 0x2000, name: .none),
-            LoadedArea(
-                start: 0x5555_5555_C000, length: 0x1000, protection: [.read, .write],
-                file: program.file, offset: 0x8000, name: .none),
-            LoadedArea(
-                start: 0x7FFF_F7FC_2000, length: 0x4000, protection: .read, file: nil,
-                offset: 0, name: .vvar),
-            LoadedArea(
-                start: 0x7FFF_F7FC_6000, length: 0x2000, protection: .read, file: nil,
-                offset: 0, name: .vvarClock),
-            LoadedArea(
-                start: 0x7FFF_F7FC_8000, length: 0x2000, protection: [.read, .execute], file: nil,
-                offset: 0, name: .vdso),
-            LoadedArea(
-                start: 0x7FFF_FFFB_D000, length: 0x42000, protection: [.read, .write], file: nil,
-                offset: 0, name: .stack),
-        ]
-        try enter { caller throws(Errno) in
-            try machine.spaces.load(
-                areas, into: caller.space, mapTop: 0x7FFF_F7FF_F000,
-                breakStart: 0x5555_5555_D000, on: caller.cpu)
+        func area(
+            _ address: UInt64, _ length: UInt64, _ protection: Protection,
+            file: Machine.File? = nil, offset: UInt64 = 0,
+            _ purpose: Machine.ProgramArea.Purpose = .segment
+        ) -> Machine.ProgramArea {
+            Machine.ProgramArea(
+                region: Region(address: address, length: length), protection: protection,
+                file: file, offset: offset, purpose: purpose)
         }
-        machine.processes.setName("p7", of: process, on: cpu)
+        try execute(
+            "p7",
+            areas: [
+                area(0x5555_5555_4000, 0x2000, .read, file: program),
+                area(0x5555_5555_6000, 0x6000, [.read, .execute], file: program, offset: 0x2000),
+                area(0x5555_5555_C000, 0x1000, [.read, .write], file: program, offset: 0x8000),
+                area(0x7FFF_F7FC_2000, 0x4000, .read, .vvar),
+                area(0x7FFF_F7FC_6000, 0x2000, .read, .vvarClock),
+                area(0x7FFF_F7FC_8000, 0x2000, [.read, .execute], .vdso),
+                area(0x7FFF_FFFB_D000, 0x42000, [.read, .write], .stack),
+            ], mapTop: 0x7FFF_F7FF_F000, breakStart: 0x5555_5555_D000)
     }
 }
 
