@@ -20,7 +20,8 @@ extension AddressSpaces {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
                 table.lock(on: cpu)
-                for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1) {
+                for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
+                {
                     cleaned += freeLazily(table, index, on: cpu)
                 }
                 table.unlock(on: cpu)
@@ -66,7 +67,9 @@ extension AddressSpaces {
         let last = min(vma.pageOffset(of: end), file.pageCount)
         while offset < last {
             // Where memory ends, reading ahead just ends too.
-            guard case .found(_, let broughtIn) = cache.ensure(file, offset, on: cpu) else { return }
+            guard case .found(_, let broughtIn) = cache.ensure(file, offset, on: cpu) else {
+                return
+            }
             if broughtIn { cpu.count(.pgpgin, Int(pageSize >> 10)) }
             offset += 1
         }
