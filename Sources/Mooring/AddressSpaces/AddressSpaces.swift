@@ -70,7 +70,9 @@ struct AddressSpaces {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.freeTables(in: space, floor: 0, ceiling: PageTables.userTop, on: cpu)
+        tables.freeTables(
+            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
+            on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
@@ -130,7 +132,8 @@ struct AddressSpaces {
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, vma: vma,
+                    populatedEnd: end, cpu: cpu)
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.

@@ -24,6 +24,8 @@ struct Fault {
     let space: AddressSpace
     let slot: AddressSpaceSlot
     let vma: VMARef
+    /// Where a population wants pages up to; a fault of an access wants only its own.
+    var populatedEnd: UInt64 = 0
     let cpu: CPU
 
     /// The address of the page.

@@ -145,49 +145,51 @@ struct PageTables {
         return table(entry.frame)
     }
 
-    /// Frees every table below the root that only covers addresses in `floor..<ceiling`, a range
-    /// without VMAs, and that therefore has no live entries.
+    /// Frees the tables below the root that cover an address in `start..<end` and nothing outside
+    /// of `floor..<ceiling`, which holds no VMA.
     ///
     /// The caller holds the address space's lock exclusively.
-    func freeTables(in space: AddressSpace, floor: UInt64, ceiling: UInt64, on cpu: CPU) {
-        guard floor < ceiling else { return }
-        freeTables(space, space.root, .pgd, base: 0, floor: floor, ceiling: ceiling, on: cpu)
+    func freeTables(
+        in space: AddressSpace, from start: UInt64, to end: UInt64, floor: UInt64,
+        ceiling: UInt64, on cpu: CPU
+    ) {
+        let gap = Gap(start: start, end: end, floor: floor, ceiling: ceiling)
+        freeTables(space, table(space.root), .pgd, base: 0, gap, on: cpu)
         space.noteTablesChanged()
     }
 
-    /// Frees what can be freed below one table; returns nothing, the caller looks at the count.
+    /// Where tables may go: those that reach into `start..<end` and stay in `floor..<ceiling`.
+    private struct Gap {
+        let start: UInt64
+        let end: UInt64
+        let floor: UInt64
+        let ceiling: UInt64
+    }
+
     private func freeTables(
-        _ space: AddressSpace, _ pfn: PFN, _ level: TableLevel, base: UInt64,
-        floor: UInt64, ceiling: UInt64, on cpu: CPU
+        _ space: AddressSpace, _ table: TableRef, _ level: TableLevel, base: UInt64, _ gap: Gap,
+        on cpu: CPU
     ) {
-        let table = table(pfn)
+        guard table.frame.liveEntries > 0 else { return }
         let size = UInt64(1) << level.rawValue
-        let span = size << 9
-        let from = max(floor, base)
-        let to = min(ceiling, base + span)
-        guard from < to, table.frame.liveEntries > 0 else { return }
-        var index = Int((from - base) >> level.rawValue)
+        let from = max(gap.start, base)
+        let to = min(gap.end, base + size << 9)
+        guard from < to else { return }
         let last = Int((to - 1 - base) >> level.rawValue)
-        while index <= last {
+        for index in Int((from - base) >> level.rawValue)...last {
             let entry = table[index]
-            if !entry.isEmpty {
-                let start = base + UInt64(index) << level.rawValue
-                if let below = level.below {
-                    freeTables(
-                        space, entry.frame, below, base: start, floor: floor, ceiling: ceiling,
-                        on: cpu)
-                }
-                if floor <= start, start + size <= ceiling {
-                    assert(
-                        self.table(entry.frame).frame.liveEntries == 0,
-                        "a table is freed while it has live entries")
-                    table.set(index, .empty)
-                    table.frame.liveEntries -= 1
-                    space.tableCount.subtract(1)
-                    freeTable(entry.frame, on: cpu)
-                }
+            if entry.isEmpty { continue }
+            let start = base + UInt64(index) << level.rawValue
+            let child = self.table(entry.frame)
+            if let below = level.below {
+                freeTables(space, child, below, base: start, gap, on: cpu)
             }
-            index += 1
+            guard gap.floor <= start, start + size <= gap.ceiling else { continue }
+            assert(child.frame.liveEntries == 0, "a table is freed while it has live entries")
+            table.set(index, .empty)
+            table.frame.liveEntries -= 1
+            space.tableCount.subtract(1)
+            freeTable(entry.frame, on: cpu)
         }
     }
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The report as a page: one file, which needs no network and no script. What the sections hold:
+// `HTMLSections`; the pictures: Charts.
+
+import Workloads
+
+/// A report as one self-contained page.
+package struct HTMLReport {
+    let report: RunReport
+
+    package init(_ report: RunReport) { self.report = report }
+
+    /// The page, as the contents of a file in UTF-8.
+    package var html: String {
+        var body: Markup = ""
+        body += header
+        body += cards
+        body += timeline
+        body += comparison
+        body += physicalMemory
+        body += addressSpaces
+        body += callsAndFaults
+        body += processes
+        body += differences
+        body += failures
+        body += fragmentation
+        body += production
+        let page: Markup = """
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
+            <meta name="generator" content="Mooring \(report.production.version)"/>
+            <title>\(report.source.name) · Mooring</title>
+            <style>\(HTMLStyle.sheet)</style>
+            </head>
+            <body>
+            \(HTMLReport.patterns)
+            <main>
+            \(body)</main>
+            <script>\(HTMLStyle.script)</script>
+            </body>
+            </html>
+
+            """
+        return page.text
+    }
+
+    /// What charts fill shapes with.
+    private static let patterns: Markup = """
+        <svg class="defs" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6" \
+        patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V6"/></pattern>\
+        </defs></svg>
+        """
+
+    /// A titled part of the page; `nil` contents leave it out.
+    func section(_ title: String, id: String? = nil, lead: String? = nil, _ contents: Markup)
+        -> Markup
+    {
+        let anchor: Markup = id.map { " id=\"\($0)\"" } ?? ""
+        let leading: Markup = lead.map { "<p class=\"lead\">\($0)</p>\n" } ?? ""
+        return "<section\(anchor)><h2>\(title)</h2>\n\(leading)\(contents)</section>\n"
+    }
+}
