@@ -130,3 +130,11 @@ extension RunReport {
             summary.processes.reduce(0) { max($0, ($1.lastStep ?? $1.firstStep) + 1) }, 1)
     }
 }
+
+extension RunReport {
+    /// Whether something that was claimed does not hold, or two systems differ; what a recording
+    /// shows otherwise is a finding, not a failure.
+    package var hasFailed: Bool {
+        summary.failureCount > 0 || (comparison?.differenceCount ?? 0) > 0
+    }
+}

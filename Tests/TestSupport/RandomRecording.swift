@@ -29,8 +29,12 @@ package struct RandomRecording {
         for _ in 0..<Int.random(in: 0...4, using: &random) {
             recording.processes.append(
                 RecordedProcess(
-                    process: ProcessID(rawValue: small()), name: text(),
-                    peakResident: chance(2) ? number() : nil))
+                    process: ProcessID(rawValue: small()),
+                    image: Int.random(in: 0...5, using: &random), name: text(),
+                    peakResident: chance(2) ? number() : nil,
+                    lastResident: chance(2)
+                        ? ResidentFigures(
+                            anonymous: number(), file: number(), sharedMemory: number()) : nil))
         }
         return recording
     }
@@ -146,7 +150,8 @@ package struct RandomRecording {
                 file(),
                 FileDescription(
                     kind: FileDescription.Kind.allCases.randomElement(using: &random) ?? .disk,
-                    length: number(), name: text(), access: protection()))
+                    length: number(), name: text(), access: protection(),
+                    isCached: chance(2), largeFolios: chance(3) ? [0..<16, 32..<512] : []))
         case 18: .ftruncate(file(), length: number())
         case 19: .punchHole(file(), offset: number(), length: number())
         case 20: .readFile(file(), offset: number(), length: number())

@@ -70,7 +70,9 @@ struct AddressSpaces {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.freeTables(in: space, floor: 0, ceiling: PageTables.userTop, on: cpu)
+        tables.freeTables(
+            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
+            on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
@@ -130,15 +132,14 @@ struct AddressSpaces {
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, vma: vma,
+                    populatedEnd: end, cpu: cpu)
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
                     if !isPresent(address, for: kind, space, slot) { continue }
                 case .signal(let signal):
-                    return PopulateFailure(
-                        address: address,
-                        reason: signal == .busPastEnd ? .pastEnd : .noMemory)
+                    return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
                     return PopulateFailure(address: address, reason: .notMapped)
                 }
@@ -172,8 +173,18 @@ struct PopulateFailure {
     enum Reason {
         case notMapped
         case forbidden
+        case guarded
         case pastEnd
         case noMemory
+
+        /// What a fault's signal says of a page whose VMA allowed the access.
+        init(_ signal: Signal) {
+            switch signal {
+            case .busPastEnd: self = .pastEnd
+            case .segmentationUnmapped: self = .guarded
+            default: self = .noMemory
+            }
+        }
     }
 
     let address: UInt64

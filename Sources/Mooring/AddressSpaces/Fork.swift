@@ -60,7 +60,7 @@ extension AddressSpaces {
         let copy = addCopy(of: original, flags: flags, to: child, on: cpu)
         guard !flags.contains(.wipeOnFork) else { return }
         groups.fork(from: original, to: copy, on: cpu)
-        guard original.anonGroup != nil else { return }
+        guard original.anonGroup != nil || original.flags.contains(.guarded) else { return }
         try copyPages(original, from: parent, to: child, copy, on: cpu)
     }
 
@@ -69,9 +69,9 @@ extension AddressSpaces {
         on cpu: CPU
     ) throws(Errno) {
         var address = original.start
-        while address < original.end {
-            let next = min(original.end, (address | (1 << TableLevel.pmd.rawValue - 1)) + 1)
-            if let source = tables.find(root: parent.root, address), source.frame.liveEntries > 0 {
+        while let source = tables.nextTable(root: parent.root, &address, end: original.end) {
+            let next = min(original.end, TableLevel.pmd.next(after: address))
+            if source.frame.liveEntries > 0 {
                 guard let destination = tables.make(in: child, address, on: cpu) else {
                     throw .ENOMEM
                 }
@@ -94,7 +94,13 @@ extension AddressSpaces {
         destination.lock(on: cpu, nests: true)
         for index in TableLevel.pte.index(of: start)...TableLevel.pte.index(of: end - 1) {
             var entry = source[index]
-            guard entry.isPresent else { continue }
+            if !entry.isMapped {
+                if entry.isGuard {
+                    destination.set(index, entry)
+                    entries += 1
+                }
+                continue
+            }
             entries += 1
             if entry.isUncounted {
                 destination.set(index, entry.without(Entry.accessed))

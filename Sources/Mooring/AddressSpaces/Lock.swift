@@ -191,9 +191,9 @@ extension AddressSpaces {
     ) {
         batches.drain(on: cpu)
         var address = start
-        while address < end {
-            let next = min(end, (address | (1 << TableLevel.pmd.rawValue - 1)) + 1)
-            if let table = tables.find(root: space.root, address), table.frame.liveEntries > 0 {
+        while let table = tables.nextTable(root: space.root, &address, end: end) {
+            let next = min(end, TableLevel.pmd.next(after: address))
+            if table.frame.liveEntries > 0 {
                 countLock(request, table, from: address, to: next, on: cpu)
             }
             address = next
@@ -209,7 +209,7 @@ extension AddressSpaces {
         defer { table.unlock(on: cpu) }
         for index in TableLevel.pte.index(of: start)...TableLevel.pte.index(of: end - 1) {
             let entry = table[index]
-            guard entry.isPresent, !entry.isUncounted else { continue }
+            guard entry.isMapped, !entry.isUncounted else { continue }
             let pfn = entry.frame
             if case .mlock = request {
                 batches.mlock(pfn, frames[pfn], on: cpu)
@@ -227,7 +227,7 @@ extension Errno {
     /// EAGAIN, "some or all of the specified address range could not be locked".
     static func fromLockPopulation(_ failure: PopulateFailure) -> Errno {
         switch failure.reason {
-        case .notMapped, .forbidden, .pastEnd: .ENOMEM
+        case .notMapped, .forbidden, .guarded, .pastEnd: .ENOMEM
         case .noMemory: .EAGAIN
         }
     }

@@ -46,11 +46,21 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let droppable = VMAFlags(bit: 26)
     static let sealed = VMAFlags(bit: 27)
     static let softDirty = VMAFlags(bit: 28)
+    /// Guard markers may be among its entries; stays when they go, and keeps no VMAs apart.
+    static let guarded = VMAFlags(bit: 29)
 
     /// The three rights.
     static let rights: VMAFlags = [.read, .write, .execute]
+    /// What mprotect may change, and what keeps no two VMAs from sharing a group.
+    static let changedByProtection: VMAFlags = [.read, .write, .execute, .accounted, .guarded]
     /// Both marks of a locked VMA.
     static let lockMask: VMAFlags = [.locked, .lockOnFault]
+    /// Whether VMAs with these flags may be one.
+    @inline(__always)
+    func isAlike(_ other: VMAFlags) -> Bool {
+        symmetricDifference(other).isSubset(of: .guarded)
+    }
+
     /// Never marked locked nor counted, nor merged (mlock(2): "special" mappings).
     static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
 }

@@ -14,9 +14,13 @@ extension AddressSpaces {
         var pageOffset: UInt64
         var file: FileRef?
         var name: VMAName = .none
+        /// The VMA whose pages it is to take over, and with them its groups.
+        var source: VMARef?
     }
 
     /// Adds a VMA, merged with its neighbours where they are alike.
+    ///
+    /// It merges with all but its own source, which may be about to go.
     ///
     /// - Returns: The VMA that now covers the range.
     @discardableResult
@@ -24,19 +28,38 @@ extension AddressSpaces {
         account(new.flags, pages: Int((new.end - new.start) >> pageShift), in: space)
         let next = space.tree.find(new.start)
         let previous = next.map(\.previous) ?? space.tree.last
-        if let previous, previous.end == new.start, canExtend(previous, over: new, atEnd: true) {
-            rebound(previous, in: space, start: previous.start, end: new.end, on: cpu)
-            return mergeWithNext(previous, in: space, on: cpu)
+        if let previous, previous.end == new.start, canExtend(previous, over: new, isAbove: false) {
+            adoptGroups(of: new.source, previous, on: cpu)
+            previous.flags.formUnion(new.flags)
+            if let next, next.start == new.end, canExtend(next, over: new, isAbove: true),
+                canShareGroup(previous, next)
+            {
+                takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
+            } else {
+                rebound(previous, in: space, start: previous.start, end: new.end, on: cpu)
+            }
+            return previous
         }
-        if let next, next.start == new.end, canExtend(next, over: new, atEnd: false) {
+        if let next, next.start == new.end, canExtend(next, over: new, isAbove: true) {
+            adoptGroups(of: new.source, next, on: cpu)
+            next.flags.formUnion(new.flags)
             rebound(next, in: space, start: new.start, end: next.end, on: cpu)
             return next
         }
         let vma = makeVMA(new, in: space, on: cpu)
         space.tree.insert(vma)
         linkFile(vma, on: cpu)
+        if let source = new.source { groups.clone(from: source, to: vma, on: cpu) }
         space.noteTablesChanged()
         return vma
+    }
+
+    /// Links a VMA without a group to those of a VMA whose pages it takes over.
+    @inline(__always)
+    private func adoptGroups(of source: VMARef?, _ vma: VMARef, on cpu: CPU) {
+        if let source, vma.anonGroup == nil, source.anonGroup != nil {
+            groups.clone(from: source, to: vma, on: cpu)
+        }
     }
 
     /// A VMA that is in no tree yet.
@@ -60,9 +83,14 @@ extension AddressSpaces {
         dropVMA(vma, from: space, on: cpu)
     }
 
-    /// Removes a VMA whose range another one has taken over, or nobody needs.
+    /// Removes a VMA that nobody needs.
     private func dropVMA(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
         space.tree.remove(vma)
+        unlinkAndFree(vma, from: space, on: cpu)
+    }
+
+    /// Takes a VMA that is in no tree any more out of the reverse maps and frees it.
+    private func unlinkAndFree(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
         let file = vma.file
         if let file {
             file.mappingsLock.lock(.fileMappings, on: cpu)
@@ -158,7 +186,7 @@ extension AddressSpaces {
 
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
-        low.flags == high.flags && low.file == high.file
+        low.flags.isAlike(high.flags) && low.file == high.file
             && low.pointer.pointee.name == high.pointer.pointee.name
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
@@ -172,14 +200,35 @@ extension AddressSpaces {
         return one == other
     }
 
-    private func canExtend(_ vma: VMARef, over new: NewVMA, atEnd: Bool) -> Bool {
-        let pages = (new.end - new.start) >> pageShift
-        return vma.flags == new.flags && vma.file == new.file
+    private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
+        vma.flags.isAlike(new.flags) && vma.file == new.file
             && vma.pointer.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
-            && vma.hasAtMostOneLink
-            && (atEnd
-                ? vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset
-                : new.pageOffset &+ pages == vma.pageOffset)
+            && (isAbove
+                ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
+                : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
+    }
+
+    /// Whether a neighbour may reach over the place of a new VMA, its groups allowing.
+    private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
+        guard vma.hasAtMostOneLink, isAlike(vma, to: new, isAbove: isAbove) else { return false }
+        guard let source = new.source else { return true }
+        return vma != source && canShareGroup(vma, source)
+    }
+
+    /// Lets a VMA take over a neighbour that is alike, and reach over `start..<end`.
+    private func takeOver(
+        _ gone: VMARef, by vma: VMARef, start: UInt64, end: UInt64, _ space: AddressSpace,
+        on cpu: CPU
+    ) {
+        // ORDER: the survivor reaches over the other's pages in the reverse maps before the other
+        // leaves them, so that a walk finds each page in one of them at least.
+        if vma.anonGroup == nil, gone.anonGroup != nil {
+            groups.clone(from: gone, to: vma, on: cpu)
+        }
+        vma.flags.formUnion(gone.flags)
+        space.tree.remove(gone)
+        rebound(vma, in: space, start: start, end: end, on: cpu)
+        unlinkAndFree(gone, from: space, on: cpu)
     }
 
     /// Merges a VMA with the one above it if they are alike; returns what covers its range.
@@ -188,38 +237,63 @@ extension AddressSpaces {
         guard let next = vma.next, next.start == vma.end, isAlike(vma, next),
             canShareGroup(vma, next)
         else { return vma }
-        if vma.anonGroup == nil, next.anonGroup != nil {
-            groups.clone(from: next, to: vma, on: cpu)
-        }
-        let end = next.end
-        dropVMA(next, from: space, on: cpu)
-        rebound(vma, in: space, start: vma.start, end: end, on: cpu)
+        takeOver(next, by: vma, start: vma.start, end: next.end, space, on: cpu)
         return vma
     }
 
     /// Merges a VMA with both neighbours where they are alike; returns what covers its range.
     @discardableResult
     func mergeWithNeighbours(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
-        let merged = mergeWithNext(vma, in: space, on: cpu)
-        guard let previous = merged.previous, previous.end == merged.start else { return merged }
-        let end = merged.end
-        mergeWithNext(previous, in: space, on: cpu)
-        return previous.end == end ? previous : merged
+        guard let previous = vma.previous, previous.end == vma.start, isAlike(previous, vma),
+            canShareGroup(previous, vma)
+        else { return mergeWithNext(vma, in: space, on: cpu) }
+        if let next = vma.next, next.start == vma.end, isAlike(vma, next),
+            canShareGroup(vma, next), canShareGroup(previous, next)
+        {
+            // All three become one: the middle goes first, for one change of bounds in all.
+            if previous.anonGroup == nil, vma.anonGroup != nil {
+                groups.clone(from: vma, to: previous, on: cpu)
+            }
+            previous.flags.formUnion(vma.flags)
+            space.tree.remove(vma)
+            takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
+            unlinkAndFree(vma, from: space, on: cpu)
+        } else {
+            takeOver(vma, by: previous, start: previous.start, end: vma.end, space, on: cpu)
+        }
+        return previous
     }
 
     // MARK: Changing a part
 
     /// Gives `start..<end` of a VMA other flags, splitting and merging as needed.
     ///
+    /// A part at an end goes over to a neighbour that is alike already: no VMA is made or freed,
+    /// and none is needed, however many there are.
+    ///
     /// - Returns: The VMA that covers the range now.
-    /// - Throws: `ENOMEM` when a split would make too many VMAs; nothing is changed then, though
-    ///   the VMA may have been split at one end.
+    /// - Throws: `ENOMEM` when a split would make too many VMAs; nothing is changed then.
     @discardableResult
     func setFlags(
         _ flags: VMAFlags, of vma: VMARef, from start: UInt64, to end: UInt64,
         in space: AddressSpace, on cpu: CPU
     ) throws(Errno) -> VMARef {
         guard flags != vma.flags else { return vma }
+        let pages = Int((end - start) >> pageShift)
+        if start == vma.start, end < vma.end, let low = vma.previous, low.end == start,
+            canTake(over: vma, low, with: flags, isAbove: false)
+        {
+            recount(from: vma.flags, to: flags, pages: pages, in: space)
+            moveBorder(between: low, vma, to: end, growing: low, in: space, on: cpu)
+            return low
+        }
+        if end == vma.end, start > vma.start, let high = vma.next, high.start == end,
+            canTake(over: vma, high, with: flags, isAbove: true)
+        {
+            recount(from: vma.flags, to: flags, pages: pages, in: space)
+            moveBorder(between: vma, high, to: start, growing: high, in: space, on: cpu)
+            return high
+        }
         var target = vma
         if start > target.start {
             target = try split(target, at: start, in: space, on: cpu)
@@ -232,10 +306,67 @@ extension AddressSpaces {
                 throw error
             }
         }
-        account(target.flags, pages: -target.pageCount, in: space)
+        recount(from: target.flags, to: flags, pages: pages, in: space)
         target.flags = flags
-        account(flags, pages: target.pageCount, in: space)
         return mergeWithNeighbours(target, in: space, on: cpu)
+    }
+
+    /// Counts pages whose flags change.
+    @inline(__always)
+    private func recount(
+        from old: VMAFlags, to new: VMAFlags, pages: Int, in space: AddressSpace
+    ) {
+        account(old, pages: -pages, in: space)
+        account(new, pages: pages, in: space)
+    }
+
+    /// Whether a neighbour may take over a part of `vma` that is to have other flags.
+    private func canTake(
+        over vma: VMARef, _ neighbour: VMARef, with flags: VMAFlags, isAbove: Bool
+    ) -> Bool {
+        let low = isAbove ? vma : neighbour
+        let high = isAbove ? neighbour : vma
+        return neighbour.flags.isAlike(flags) && low.file == high.file
+            && low.pointer.pointee.name == high.pointer.pointee.name
+            && flags.isDisjoint(with: .special)
+            && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
+            && canShareGroup(low, high)
+    }
+
+    /// Moves the border between two VMAs that touch, in the tree and in the reverse maps at once.
+    private func moveBorder(
+        between low: VMARef, _ high: VMARef, to border: UInt64, growing taker: VMARef,
+        in space: AddressSpace, on cpu: CPU
+    ) {
+        let giver = taker == low ? high : low
+        if taker.anonGroup == nil, giver.anonGroup != nil {
+            groups.clone(from: giver, to: taker, on: cpu)
+        }
+        taker.flags.formUnion(giver.flags.intersection(.guarded))
+        let offset = low.pageOffset &+ (border - low.start) >> pageShift
+        let change = {
+            space.tree.moveBorder(below: high, to: border)
+            high.pageOffset = offset
+        }
+        if let file = low.file {
+            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.mappings.remove(low.fileNode)
+            file.mappings.remove(high.fileNode)
+            groups.rebound(low, and: high, on: cpu, change)
+            insertFileNode(of: low, file)
+            insertFileNode(of: high, file)
+            file.mappingsLock.unlock(.fileMappings, on: cpu)
+        } else {
+            groups.rebound(low, and: high, on: cpu, change)
+        }
+        space.noteTablesChanged()
+    }
+
+    @inline(__always)
+    private func insertFileNode(of vma: VMARef, _ file: FileRef) {
+        vma.fileNode.pointee = IntervalNode(
+            covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
+        file.mappings.insert(vma.fileNode)
     }
 
     // MARK: Counting

@@ -205,6 +205,25 @@ struct VMATree {
         }
     }
 
+    /// Moves the border between two VMAs that touch each other.
+    ///
+    /// - Complexity: O(log n), one descent.
+    func moveBorder(below high: VMARef, to border: UInt64) {
+        // Slots are found by starts and keep ends: only the lower one's slot changes.
+        guard let low = high.previous else { return }
+        let (leaf, slot) = descend(to: low)
+        #if DEBUG || Checks
+            precondition(low.end == high.start, "VMAs with a border do not touch")
+            precondition(low.start < border && border < high.end, "a VMA has at least one byte")
+        #endif
+        low.end = border
+        high.start = border
+        leaf.ends[slot] = border
+        refreshSummaries(
+            from: leaf, depth: state.pointee.height, oldGap: leaf.gaps[slot],
+            newGap: leaf.gaps[slot])
+    }
+
     /// Takes note that a VMA's `guardedStart` has changed.
     func refreshGap(of vma: VMARef) {
         let (leaf, slot) = descend(to: vma)

@@ -37,7 +37,7 @@ extension FaultHandler {
         let vma = fault.vma
         let cpu = fault.cpu
         let isLocked = vma.flags.contains(.locked)
-        let window = fault.kind == .write ? fault.page..<fault.page + pageSize : window(of: fault)
+        let window = window(of: fault, file)
         var bits = FaultHandler.readOnlyBits(vma.flags)
         // A file in memory needs no notice of the first write, so that its shared pages are
         // writable at once; a device's do, to be written back.
@@ -84,32 +84,66 @@ extension FaultHandler {
         var mapped = 0
         var address = window.lowerBound
         while address < window.upperBound {
-            let index = TableLevel.pte.index(of: address)
             let offset = fault.vma.pageOffset(of: address)
-            if offset >= end { break }
-            if table[index].isEmpty {
-                let pfn = file.index.lookup(offset)
-                if pfn != .none {
+            guard offset < end else { break }
+            // 512 pages of a file at a time, the part of them that the window has.
+            let inLeaf = 512 - offset & 511
+            let stop = min(
+                window.upperBound, address + min(inLeaf, end - offset) << pageShift)
+            guard let leaf = file.index.leaf(containing: offset) else {
+                address = stop
+                continue
+            }
+            var slot = Int(offset - leaf.firstOffset)
+            var index = TableLevel.pte.index(of: address)
+            while address < stop {
+                let pfn = leaf.pfns[slot]
+                if pfn != .none, table[index].isEmpty {
                     counts.map(pfn, frames[pfn], isLocked: isLocked, on: fault.cpu)
                     table.set(index, Entry(frame: pfn, bits: bits))
                     mapped += 1
                 }
+                slot += 1
+                index += 1
+                address += pageSize
             }
-            address += pageSize
         }
         fault.cpu.count(.faultAroundMapped, mapped)
         return mapped
     }
 
-    /// The addresses that a read fault may map: a window aligned by its own size, clipped to the
-    /// VMA and to the page table.
+    /// The addresses that a fault may map: for a read a window aligned by its own size, clipped to
+    /// the VMA and to the page table; for a write its page; in both cases with every large folio
+    /// that this touches, if the folio lies in the VMA and in the page table.
     @inline(__always)
-    private func window(of fault: Fault) -> Range<UInt64> {
-        let size = UInt64(faultAroundPages) << pageShift
+    private func window(of fault: Fault, _ file: FileRef) -> Range<UInt64> {
         let region = UInt64(1) << TableLevel.pmd.rawValue
-        let from = max(fault.page & ~(size - 1), fault.vma.start)
-        let to = min(from + size, fault.vma.end, (fault.page | (region - 1)) + 1)
-        return from..<max(to, fault.page + pageSize)
+        let tableEnd = (fault.page | (region - 1)) + 1
+        if fault.populatedEnd > fault.page {
+            return fault.page..<min(fault.populatedEnd, tableEnd)
+        }
+        var window = fault.page..<fault.page + pageSize
+        if fault.kind != .write {
+            let size = UInt64(faultAroundPages) << pageShift
+            let from = max(fault.page & ~(size - 1), fault.vma.start)
+            let to = min(from + size, fault.vma.end, tableEnd)
+            window = from..<max(to, window.upperBound)
+        }
+        if file.pointer.pointee.largeFolios.isEmpty { return window }
+        return extend(window, fault, file, tableEnd - region..<tableEnd)
+    }
+
+    @inline(never)
+    private func extend(
+        _ window: Range<UInt64>, _ fault: Fault, _ file: FileRef, _ table: Range<UInt64>
+    ) -> Range<UInt64> {
+        let vma = fault.vma
+        let reach = table.clamped(to: vma.start..<vma.end)
+        let pages = file.foliosTouching(
+            vma.pageOffset(of: window.lowerBound)..<vma.pageOffset(of: window.upperBound),
+            within: vma.pageOffset(of: reach.lowerBound)..<vma.pageOffset(of: reach.upperBound))
+        let start = vma.start + (pages.lowerBound - vma.pageOffset) << pageShift
+        return start..<start + UInt64(pages.count) << pageShift
     }
 
     private enum Arrival {
@@ -123,7 +157,6 @@ extension FaultHandler {
     @inline(never)
     private func bringIn(_ fault: Fault, _ file: FileRef) -> Arrival {
         let target = fault.vma.pageOffset(of: fault.page)
-        var arrival = Arrival.found
         switch cache.ensure(file, target, on: fault.cpu) {
         case .pastEnd: return .pastEnd
         case .noMemory: return .noMemory
@@ -135,8 +168,8 @@ extension FaultHandler {
                 fault.cpu.state.pointee.clock += clock.deviceRead
             }
         }
-        guard file.kind == .disk, fault.kind != .write else { return arrival }
-        let window = window(of: fault)
+        guard file.kind == .disk else { return .found }
+        let window = window(of: fault, file)
         let first = fault.vma.pageOffset(of: window.lowerBound)
         let last = fault.vma.pageOffset(of: window.upperBound - pageSize)
         for offset in first...last where offset != target {
@@ -146,8 +179,7 @@ extension FaultHandler {
             }
             if broughtIn { fault.cpu.count(.pgpgin, Int(pageSize >> 10)) }
         }
-        arrival = .found
-        return arrival
+        return .found
     }
 
     /// The first write through a private mapping: a copy of the file's page.

@@ -24,6 +24,8 @@ struct Fault {
     let space: AddressSpace
     let slot: AddressSpaceSlot
     let vma: VMARef
+    /// Where a population wants pages up to; a fault of an access wants only its own.
+    var populatedEnd: UInt64 = 0
     let cpu: CPU
 
     /// The address of the page.
@@ -102,6 +104,7 @@ struct FaultHandler {
             }
             return resolveFile(fault, table)
         }
+        if !entry.isPresent { return resolveNotPresent(entry) }
         if fault.kind == .write, !entry.isWritable {
             return resolveWriteProtected(fault, table, entry)
         }
@@ -110,6 +113,14 @@ struct FaultHandler {
         table.word(TableLevel.pte.index(of: fault.address)).setBits(
             fault.kind == .write ? Entry.accessed | Entry.dirty : Entry.accessed)
         return .resolved
+    }
+
+    /// What an entry that means something, but not to the processor, does to an access.
+    @inline(never)
+    private func resolveNotPresent(_ entry: Entry) -> FaultOutcome {
+        // A guard marker is to the program as if nothing were mapped. A forbidden entry is only
+        // met where the VMA has no rights, which the caller has refused before.
+        .signal(entry.isGuard ? .segmentationUnmapped : .segmentationProtected)
     }
 
     /// The PTE table for a fault, made if missing and remembered for the next one.

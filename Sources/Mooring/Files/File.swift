@@ -34,6 +34,8 @@ struct FileState {
     var mappings: IntervalTreeState
     /// What maps calls it.
     var name: String
+    /// The pages that the cache keeps in folios of more than one page, ascending.
+    var largeFolios = UnsafeMutableBufferPointer<Range<UInt64>>(start: nil, count: 0)
     /// Pages charged against the machine's commitment for as long as it lives.
     var chargedPages = 0
 }
@@ -78,6 +80,29 @@ struct FileRef: Equatable {
         IntervalTree(
             at: (raw + MemoryLayout<FileState>.offset(of: \.mappings).unsafelyUnwrapped)
                 .assumingMemoryBound(to: IntervalTreeState.self))
+    }
+
+    /// The smallest range of pages that holds `pages` and every large folio that touches it and
+    /// lies in `bounds`.
+    func foliosTouching(_ pages: Range<UInt64>, within bounds: Range<UInt64>) -> Range<UInt64> {
+        let folios = pointer.pointee.largeFolios
+        var low = 0
+        var high = folios.count
+        while low < high {
+            let middle = (low + high) / 2
+            if folios[middle].upperBound <= pages.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        var result = pages
+        while low < folios.count, folios[low].lowerBound < pages.upperBound {
+            let folio = folios[low]
+            if bounds.lowerBound <= folio.lowerBound, folio.upperBound <= bounds.upperBound {
+                result =
+                    min(result.lowerBound, folio.lowerBound)
+                    ..< max(result.upperBound, folio.upperBound)
+            }
+            low += 1
+        }
+        return result
     }
 
     /// Which resident size its mapped pages count in.

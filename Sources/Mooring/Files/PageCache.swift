@@ -38,6 +38,7 @@ struct PageCache {
         file.index.removeAll()
         commitment.uncharge(file.pointer.pointee.chargedPages)
         let number = file.number
+        file.pointer.pointee.largeFolios.deallocate()
         file.pointer.deinitialize(count: 1)
         files.free(number, on: cpu)
     }

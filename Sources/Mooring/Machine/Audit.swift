@@ -61,17 +61,28 @@ struct Audit {
         var total = 0
         var locked = 0
         var data = 0
+        var executable = 0
+        var stack = 0
         var vma = space.tree.first
         while let current = vma {
             total += current.pageCount
             if current.flags.contains(.locked) { locked += current.pageCount }
-            if current.flags.isPrivateWritable { data += current.pageCount }
+            if current.flags.isPrivateWritable {
+                data += current.pageCount
+            } else if current.flags.contains(.growsDown) {
+                stack += current.pageCount
+            } else if current.flags.contains(.execute), !current.flags.contains(.write) {
+                executable += current.pageCount
+            }
             try checkLinks(of: current, name)
             vma = current.next
         }
         try Audit.expect("total_vm of \(name)", space.pointer.pointee.totalPages, total)
         try Audit.expect("locked_vm of \(name)", space.pointer.pointee.lockedPages, locked)
         try Audit.expect("data_vm of \(name)", space.pointer.pointee.dataPages, data)
+        try Audit.expect(
+            "executable pages of \(name)", space.pointer.pointee.executablePages, executable)
+        try Audit.expect("stack pages of \(name)", space.pointer.pointee.stackPages, stack)
         var walk = TableWalk()
         try walkTables(space, space.root, .pgd, base: 0, &walk)
         try Audit.expect("page tables of \(name)", Int(space.tableCount.load()), walk.tables)
@@ -125,6 +136,15 @@ struct Audit {
         guard let vma = space.tree.find(address), vma.start <= address else {
             throw AuditFailure("VMA of the \(place)", counted: 0, recomputed: 1)
         }
+        guard entry.isMapped else {
+            guard entry.isGuard, vma.flags.contains(.guarded) else {
+                throw AuditFailure(
+                    "guard mark of the VMA of the \(place), which maps nothing", counted: 0,
+                    recomputed: 1)
+            }
+            return
+        }
+        try checkRights(of: entry, vma, place)
         if entry.isUncounted {
             return try Audit.expect(
                 "zero frame in the \(place)", Int(entry.frame.rawValue),
@@ -148,6 +168,19 @@ struct Audit {
             try Audit.expect("file of the \(place)", Int(frame.ownerNumber), Int(file.number))
         } else {
             throw AuditFailure("owner of the \(place)", counted: 0, recomputed: 1)
+        }
+    }
+
+    /// An entry tells the processor what its VMA allows, or less.
+    private func checkRights(of entry: Entry, _ vma: VMARef, _ place: String) throws {
+        try Audit.expect(
+            "presence of the \(place)", entry.isPresent ? 1 : 0,
+            vma.flags.isDisjoint(with: .rights) ? 0 : 1)
+        try Audit.expect(
+            "right to execute of the \(place)", entry.isExecutable ? 1 : 0,
+            vma.flags.contains(.execute) ? 1 : 0)
+        if entry.isWritable, !vma.flags.contains(.write) {
+            throw AuditFailure("right to write of the \(place)", counted: 1, recomputed: 0)
         }
     }
 

@@ -101,6 +101,7 @@ public final class Machine: @unchecked Sendable {
         }
         cache.files.forEachLive { _, state in
             FileRef(pointer: state).index.removeAll()
+            state.pointee.largeFolios.deallocate()
             state.deinitialize(count: 1)
         }
         spaces.unmapper.deallocate()

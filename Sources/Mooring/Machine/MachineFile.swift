@@ -23,16 +23,25 @@ extension Machine {
     ///   - access: What the descriptor may be used for.
     ///   - isCached: Whether a device's pages are in the page cache already, so that no first
     ///     touch waits for the device.
+    ///   - largeFolios: The pages that the cache keeps in folios of more than one page, ascending:
+    ///     a read fault maps such a folio whole.
     /// - Returns: The file, open until ``File/close()``.
     package func makeFile(
         named name: String, kind: FileKind, length: ByteCount,
-        access: Protection = [.read, .write], isCached: Bool = false
+        access: Protection = [.read, .write], isCached: Bool = false,
+        largeFolios: [Range<UInt64>] = []
     ) -> File {
         let cpu = cpus[0]
         cpu.enter()
         defer { cpu.leave() }
         let file = cache.makeFile(
             named: name, kind: kind, length: length.bytes, isCached: isCached, on: cpu)
+        if !largeFolios.isEmpty {
+            let folios = UnsafeMutableBufferPointer<Range<UInt64>>.allocate(
+                capacity: largeFolios.count)
+            _ = folios.initialize(from: largeFolios)
+            file.pointer.pointee.largeFolios = folios
+        }
         return File(machine: self, file: file, access: access)
     }
 }

@@ -2,6 +2,14 @@
 //
 // x86-64 page-table entries, as the processor reads them (Intel SDM volume 3, 4.5): present,
 // writable, user, accessed, dirty, page size, execute-disable; bits 9 to 11 are the system's own.
+//
+// An entry that is not present to the processor may still mean something, and is then not empty:
+//
+// forbidden      maps a frame of a VMA without any right (PROT_NONE). The frame stays mapped and
+//                counted like any other; every walk that counts asks `isMapped`, not `isPresent`.
+// guardMarker    no frame: an access is an error although a VMA lies there (MADV_GUARD_INSTALL).
+//
+// Entries of other kinds (swap slots, migrations) keep the bits of both clear.
 
 /// One 64-bit entry of a page table of any level.
 struct Entry: Equatable {
@@ -11,6 +19,8 @@ struct Entry: Equatable {
     init(bits: UInt64) { self.bits = bits }
 
     static let empty = Entry(bits: 0)
+    /// What MADV_GUARD_INSTALL leaves: a page that nobody may touch.
+    static let guardMarker = Entry(bits: 1 << 10)
 
     static let present: UInt64 = 1 << 0
     static let writable: UInt64 = 1 << 1
@@ -20,6 +30,10 @@ struct Entry: Equatable {
     static let huge: UInt64 = 1 << 7
     /// Software bit: the frame is not counted (the zero page).
     static let uncounted: UInt64 = 1 << 9
+    /// Software bit of an entry that is not present: it maps a frame all the same.
+    ///
+    /// The processor's global bit, which means nothing where the present bit is clear.
+    static let forbidden: UInt64 = 1 << 8
     static let executeDisable: UInt64 = 1 << 63
     static let frameMask: UInt64 = 0x000F_FFFF_FFFF_F000
 
@@ -33,6 +47,11 @@ struct Entry: Equatable {
     var isEmpty: Bool { bits == 0 }
     @inline(__always)
     var isPresent: Bool { bits & Entry.present != 0 }
+    /// Whether it maps a frame, be it out of the processor's reach.
+    @inline(__always)
+    var isMapped: Bool { bits & (Entry.present | Entry.forbidden) != 0 }
+    @inline(__always)
+    var isGuard: Bool { bits == Entry.guardMarker.bits }
     @inline(__always)
     var isWritable: Bool { bits & Entry.writable != 0 }
     @inline(__always)
@@ -69,6 +88,10 @@ enum TableLevel: UInt64 {
     /// The index of an address's entry in a table of this level.
     @inline(__always)
     func index(of address: UInt64) -> Int { Int((address >> rawValue) & 511) }
+
+    /// Where the next entry of this level begins.
+    @inline(__always)
+    func next(after address: UInt64) -> UInt64 { (address >> rawValue &+ 1) << rawValue }
 }
 
 /// One page-table page: its 512 entries and the descriptor of the frame they are in.

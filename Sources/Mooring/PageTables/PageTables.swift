@@ -62,6 +62,27 @@ struct PageTables {
         return table(pfn)
     }
 
+    /// The first PTE table that covers an address from `address` up to `end`; moves `address` on
+    /// to the first address that it covers.
+    ///
+    /// Whole empty tables of upper levels are passed over at once.
+    @inline(__always)
+    func nextTable(root: PFN, _ address: inout UInt64, end: UInt64) -> TableRef? {
+        while address < end {
+            var pfn = root
+            if !step(&pfn, TableLevel.pgd.index(of: address)) {
+                address = TableLevel.pgd.next(after: address)
+            } else if !step(&pfn, TableLevel.pud.index(of: address)) {
+                address = TableLevel.pud.next(after: address)
+            } else if !step(&pfn, TableLevel.pmd.index(of: address)) {
+                address = TableLevel.pmd.next(after: address)
+            } else {
+                return table(pfn)
+            }
+        }
+        return nil
+    }
+
     /// Goes one level down; `false` where the entry is empty.
     @inline(__always)
     private func step(_ pfn: inout PFN, _ index: Int) -> Bool {
@@ -71,79 +92,104 @@ struct PageTables {
         return bits != 0
     }
 
+    /// The PMD table that covers an address, or `nil` where none was made.
+    @inline(__always)
+    func findPMDTable(root: PFN, _ address: UInt64) -> TableRef? {
+        var pfn = root
+        guard step(&pfn, TableLevel.pgd.index(of: address)),
+            step(&pfn, TableLevel.pud.index(of: address))
+        else { return nil }
+        return table(pfn)
+    }
+
     /// The PTE table that covers an address, made with its upper levels where missing; `nil` when
     /// no frame is left.
     func make(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
         if let table = find(root: space.root, address) { return table }
-        var pfn = space.root
-        for level in [TableLevel.pgd, .pud, .pmd] {
-            let index = level.index(of: address)
-            let parent = table(pfn)
-            var entry = Entry(bits: parent.word(index).loadAcquiring())
-            if entry.isEmpty {
-                guard let fresh = makeTable(on: cpu) else { return nil }
-                space.upperLock.lock(.pageTable, on: cpu)
-                entry = parent[index]
-                if entry.isEmpty {
-                    entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
-                    parent.frame.liveEntries += 1
-                    parent.word(index).storeReleasing(entry.bits)
-                    space.tableCount.add(1)
-                    space.upperLock.unlock(.pageTable, on: cpu)
-                } else {
-                    // RACE: another CPU of this address space made the table first; use its.
-                    space.upperLock.unlock(.pageTable, on: cpu)
-                    freeTable(fresh, on: cpu)
-                }
-            }
-            pfn = entry.frame
-        }
-        return table(pfn)
+        guard let upper = makePMDTable(in: space, address, on: cpu) else { return nil }
+        return makeBelow(upper, .pmd, in: space, address, on: cpu)
     }
 
-    /// Frees every table below the root that only covers addresses in `floor..<ceiling`, a range
-    /// without VMAs, and that therefore has no live entries.
+    /// The PMD table that covers an address, made with its upper levels where missing; `nil` when
+    /// no frame is left.
+    func makePMDTable(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
+        guard let upper = makeBelow(table(space.root), .pgd, in: space, address, on: cpu) else {
+            return nil
+        }
+        return makeBelow(upper, .pud, in: space, address, on: cpu)
+    }
+
+    /// The table that an entry of `parent`, a table of this level, points at, made if missing.
+    private func makeBelow(
+        _ parent: TableRef, _ level: TableLevel, in space: AddressSpace, _ address: UInt64,
+        on cpu: CPU
+    ) -> TableRef? {
+        let index = level.index(of: address)
+        var entry = Entry(bits: parent.word(index).loadAcquiring())
+        if entry.isEmpty {
+            guard let fresh = makeTable(on: cpu) else { return nil }
+            space.upperLock.lock(.pageTable, on: cpu)
+            entry = parent[index]
+            if entry.isEmpty {
+                entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
+                parent.frame.liveEntries += 1
+                parent.word(index).storeReleasing(entry.bits)
+                space.tableCount.add(1)
+                space.upperLock.unlock(.pageTable, on: cpu)
+            } else {
+                // RACE: another CPU of this address space made the table first; use its.
+                space.upperLock.unlock(.pageTable, on: cpu)
+                freeTable(fresh, on: cpu)
+            }
+        }
+        return table(entry.frame)
+    }
+
+    /// Frees the tables below the root that cover an address in `start..<end` and nothing outside
+    /// of `floor..<ceiling`, which holds no VMA.
     ///
     /// The caller holds the address space's lock exclusively.
-    func freeTables(in space: AddressSpace, floor: UInt64, ceiling: UInt64, on cpu: CPU) {
-        guard floor < ceiling else { return }
-        freeTables(space, space.root, .pgd, base: 0, floor: floor, ceiling: ceiling, on: cpu)
+    func freeTables(
+        in space: AddressSpace, from start: UInt64, to end: UInt64, floor: UInt64,
+        ceiling: UInt64, on cpu: CPU
+    ) {
+        let gap = Gap(start: start, end: end, floor: floor, ceiling: ceiling)
+        freeTables(space, table(space.root), .pgd, base: 0, gap, on: cpu)
         space.noteTablesChanged()
     }
 
-    /// Frees what can be freed below one table; returns nothing, the caller looks at the count.
+    /// Where tables may go: those that reach into `start..<end` and stay in `floor..<ceiling`.
+    private struct Gap {
+        let start: UInt64
+        let end: UInt64
+        let floor: UInt64
+        let ceiling: UInt64
+    }
+
     private func freeTables(
-        _ space: AddressSpace, _ pfn: PFN, _ level: TableLevel, base: UInt64,
-        floor: UInt64, ceiling: UInt64, on cpu: CPU
+        _ space: AddressSpace, _ table: TableRef, _ level: TableLevel, base: UInt64, _ gap: Gap,
+        on cpu: CPU
     ) {
-        let table = table(pfn)
+        guard table.frame.liveEntries > 0 else { return }
         let size = UInt64(1) << level.rawValue
-        let span = size << 9
-        let from = max(floor, base)
-        let to = min(ceiling, base + span)
-        guard from < to, table.frame.liveEntries > 0 else { return }
-        var index = Int((from - base) >> level.rawValue)
+        let from = max(gap.start, base)
+        let to = min(gap.end, base + size << 9)
+        guard from < to else { return }
         let last = Int((to - 1 - base) >> level.rawValue)
-        while index <= last {
+        for index in Int((from - base) >> level.rawValue)...last {
             let entry = table[index]
-            if !entry.isEmpty {
-                let start = base + UInt64(index) << level.rawValue
-                if let below = level.below {
-                    freeTables(
-                        space, entry.frame, below, base: start, floor: floor, ceiling: ceiling,
-                        on: cpu)
-                }
-                if floor <= start, start + size <= ceiling {
-                    assert(
-                        self.table(entry.frame).frame.liveEntries == 0,
-                        "a table is freed while it has live entries")
-                    table.set(index, .empty)
-                    table.frame.liveEntries -= 1
-                    space.tableCount.subtract(1)
-                    freeTable(entry.frame, on: cpu)
-                }
+            if entry.isEmpty { continue }
+            let start = base + UInt64(index) << level.rawValue
+            let child = self.table(entry.frame)
+            if let below = level.below {
+                freeTables(space, child, below, base: start, gap, on: cpu)
             }
-            index += 1
+            guard gap.floor <= start, start + size <= gap.ceiling else { continue }
+            assert(child.frame.liveEntries == 0, "a table is freed while it has live entries")
+            table.set(index, .empty)
+            table.frame.liveEntries -= 1
+            space.tableCount.subtract(1)
+            freeTable(entry.frame, on: cpu)
         }
     }
 }

@@ -9,9 +9,11 @@
 
 /// Which pages of a VMA lose their mapping.
 enum UnmapScope {
-    /// All.
+    /// All, guard markers too: the VMA goes.
     case everything
-    /// Pages of the file only; private copies stay (punching a hole).
+    /// All pages; guard markers stay (MADV_DONTNEED, truncation).
+    case pages
+    /// Pages of the file only; private copies and guard markers stay (punching a hole).
     case filePages
 }
 
@@ -57,9 +59,9 @@ struct Unmapper {
         let buffer = buffers + 2 * Unmapper.capacity * cpu.index
         var gather = Gather(unreachable: buffer, referenced: buffer + Unmapper.capacity)
         var address = start
-        while address < end {
-            let next = min(end, (address | (1 << TableLevel.pmd.rawValue - 1)) + 1)
-            if let table = tables.find(root: space.root, address) {
+        while let table = tables.nextTable(root: space.root, &address, end: end) {
+            let next = min(end, TableLevel.pmd.next(after: address))
+            if table.frame.liveEntries > 0 {
                 if gather.unreachableCount > Unmapper.capacity - 512
                     || gather.referencedCount > Unmapper.capacity - 512
                 {
@@ -89,7 +91,13 @@ struct Unmapper {
         let last = TableLevel.pte.index(of: end - 1)
         for index in first...last {
             let entry = table[index]
-            if entry.isEmpty { continue }
+            if !entry.isMapped {
+                if entry.isGuard, case .everything = scope {
+                    _ = table.take(index)
+                    cleared += 1
+                }
+                continue
+            }
             let pfn = entry.frame
             if entry.isUncounted {
                 if case .filePages = scope { continue }

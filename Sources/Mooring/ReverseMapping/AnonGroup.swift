@@ -177,7 +177,7 @@ struct AnonGroups {
             let high = isNext ? other : vma
             // Rights do not matter: mprotect may make them alike later.
             if low.end == high.start, low.file == high.file,
-                low.flags.symmetricDifference(high.flags).isSubset(of: .rights),
+                low.flags.symmetricDifference(high.flags).isSubset(of: .changedByProtection),
                 low.pageOffset + UInt64(low.pageCount) == high.pageOffset
             {
                 return group
@@ -235,17 +235,41 @@ struct AnonGroups {
         let lock = first.pointee.group.lock
         // All groups of one VMA are of one fork tree and share its root's lock.
         lock.lock(.anonymousGroup, on: cpu)
+        takeOut(vma)
+        change()
+        putIn(vma)
+        lock.unlock(.anonymousGroup, on: cpu)
+    }
+
+    /// Changes the bounds of two VMAs that share a group or have none, under one hold of its lock.
+    @inline(__always)
+    func rebound(_ vma: VMARef, and other: VMARef, on cpu: CPU, _ change: () -> Void) {
+        guard let first = vma.firstLink ?? other.firstLink else { return change() }
+        let lock = first.pointee.group.lock
+        lock.lock(.anonymousGroup, on: cpu)
+        takeOut(vma)
+        takeOut(other)
+        change()
+        putIn(vma)
+        putIn(other)
+        lock.unlock(.anonymousGroup, on: cpu)
+    }
+
+    @inline(__always)
+    private func takeOut(_ vma: VMARef) {
         forEachLink(of: vma) { link in
             link.pointee.group.links.remove(
                 UnsafeMutableRawPointer(link).assumingMemoryBound(to: IntervalNode.self))
         }
-        change()
+    }
+
+    @inline(__always)
+    private func putIn(_ vma: VMARef) {
         forEachLink(of: vma) { link in
             link.pointee.node = IntervalNode(covering: vma, owner: link)
             link.pointee.group.links.insert(
                 UnsafeMutableRawPointer(link).assumingMemoryBound(to: IntervalNode.self))
         }
-        lock.unlock(.anonymousGroup, on: cpu)
     }
 
     @inline(__always)

@@ -42,10 +42,3 @@ extension ZoneStatistics {
     /// How most of the kernel's lines about a zone begin.
     var linePrefix: String { "Node \(node), zone \(padded(type.kernelName, 8)) " }
 }
-
-/// A value in a column of at least `width` characters: to the right, or to the left if negative.
-func padded(_ value: some CustomStringConvertible, _ width: Int) -> String {
-    let text = value.description
-    let space = String(repeating: " ", count: max(0, abs(width) - text.utf8.count))
-    return width < 0 ? text + space : space + text
-}

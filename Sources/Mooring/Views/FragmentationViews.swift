@@ -21,10 +21,3 @@ private func lines(
         return zone.linePrefix + values + "\n"
     }.joined()
 }
-
-/// Thousandths with three decimals: `0.123`, `-1.000`.
-package func thousandths(_ value: Int) -> String {
-    let digits = String(value.magnitude % 1000)
-    let decimals = String(repeating: "0", count: 3 - digits.utf8.count) + digits
-    return "\(value < 0 ? "-" : "")\(value.magnitude / 1000).\(decimals)"
-}

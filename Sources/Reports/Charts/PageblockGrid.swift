@@ -5,6 +5,7 @@
 // end are drawn as one, so that a machine of a terabyte shows what is used of it as closely as one
 // of a gigabyte.
 
+import Mooring
 import Workloads
 
 /// Physical memory as a picture.
@@ -93,7 +94,7 @@ struct PageblockGrid {
 
             """
         svg += labels
-        for owner in FrameOwner.allCases { svg += cells(of: owner) }
+        for owner in FrameHolder.allCases { svg += cells(of: owner) }
         svg += "</svg></div>\n"
         let scale =
             "A cell is \(Figures.bytes(cellBytes))"
@@ -113,7 +114,7 @@ struct PageblockGrid {
             entries: map.tallies.map { tally in
                 let blocks = Figures.count(tally.pageblocks, "pageblock")
                 return Legend.Entry(
-                    style: "o-\(tally.owner.rawValue)", label: tally.owner.label,
+                    style: "o-\(tally.owner.name)", label: tally.owner.label,
                     figure: "\(Figures.bytes(tally.bytes)), \(blocks)")
             })
     }
@@ -174,7 +175,7 @@ struct PageblockGrid {
     }
 
     /// All cells of an owner as two paths: the cells, and how far they are full.
-    private func cells(of owner: FrameOwner) -> Markup {
+    private func cells(of owner: FrameHolder) -> Markup {
         let side = size - (size > 20 ? 2 : 1.5)
         let edge = coordinate(side)
         var back = ""
@@ -190,7 +191,7 @@ struct PageblockGrid {
             }
         }
         guard !back.isEmpty else { return "" }
-        let name = owner.rawValue
+        let name = owner.name
         var svg: Markup = "<path class=\"back o-\(name)\" d=\"\(back)\"/>"
         if !fill.isEmpty {
             svg += "<path class=\"o-\(name)\" d=\"\(fill)\"/>"
@@ -200,7 +201,7 @@ struct PageblockGrid {
     }
 }
 
-extension FrameOwner {
+extension FrameHolder {
     /// What a legend calls it.
     var label: String {
         switch self {

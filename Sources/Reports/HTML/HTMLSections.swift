@@ -93,11 +93,15 @@ extension HTMLReport {
     var physicalMemory: Markup {
         guard let picture = report.picture, let memory = picture.memory else { return "" }
         return section(
-            "Physical memory \(picture.moment)",
+            titled("Physical memory", picture.moment),
             lead: "\(Figures.bytes(memory.bytes)) in pageblocks of "
                 + "\(Figures.bytes(PhysicalMap.pageblockBytes)), from address 0; the colour is that "
                 + "of the owner of most of what is in use.",
             PageblockGrid(memory).markup)
+    }
+
+    private func titled(_ title: String, _ moment: String?) -> String {
+        moment.map { "\(title) \($0)" } ?? title
     }
 
     var addressSpaces: Markup {
@@ -128,7 +132,7 @@ extension HTMLReport {
                 """
         }
         return section(
-            "Free memory and its fragmentation \(picture.moment)",
+            titled("Free memory and its fragmentation", picture.moment),
             lead: "Unusable: how much of free memory is in blocks too small "
                 + "for a request. Fragmentation: why a request would fail, toward 0 for lack of "
                 + "memory, toward 1 because free memory is scattered.",

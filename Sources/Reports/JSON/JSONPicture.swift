@@ -2,6 +2,7 @@
 //
 // The shape of the JSON text, where it is about machines. The keys: `JSONReport`.
 
+import Mooring
 import Workloads
 
 struct JSONMemory: Encodable {
@@ -26,7 +27,7 @@ struct JSONMemory: Encodable {
         pageblocks = map.pageblocks
         pageblocksPerCell = map.pageblocksPerCell
         owners = map.tallies.map {
-            Owner(owner: $0.owner.rawValue, pageblocks: $0.pageblocks, bytes: $0.bytes)
+            Owner(owner: $0.owner.name, pageblocks: $0.pageblocks, bytes: $0.bytes)
         }
         cells = map.letters
     }
@@ -46,7 +47,7 @@ extension PhysicalMap {
     }
 }
 
-extension FrameOwner {
+extension FrameHolder {
     /// The letter that stands for it in compact maps.
     var letter: Character {
         switch self {

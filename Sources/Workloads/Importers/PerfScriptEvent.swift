@@ -62,7 +62,7 @@ struct PerfScriptArea {
     var isShared: Bool
     var name: String
 
-    var end: UInt64 { start + length }
+    var end: UInt64 { start &+ length }
     /// Whether the area shows a file's pages, or a segment's.
     var hasFile: Bool { key.inode != 0 && name != "//anon" }
 }

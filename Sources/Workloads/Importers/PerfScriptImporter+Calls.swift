@@ -100,6 +100,8 @@ extension PerfScriptImporter {
         case "ftruncate": ftruncate(line, call, outcome)
         case "shmget": if succeeded { shmget(line, call, UInt64(value)) }
         case "shmat": shmat(line, call, outcome)
+        case "fork", "vfork", "clone", "clone3":
+            if !succeeded { notes.add("a fork that failed, left out", line: number) }
         default: break
         }
     }

@@ -121,3 +121,33 @@ extension PerfScriptImporter {
         return "/SYSV" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
+
+extension PerfScriptImporter {
+    /// A file that a text says was mapped.
+    package struct MappedFile: Hashable, Sendable {
+        /// How a note `# mooring: file` begins: device and inode.
+        package var identity: String
+        package var inode: UInt64
+        package var path: String
+    }
+
+    /// The files that a text maps, so that a recorder can add their lengths to it.
+    package static func mappedFiles(in text: [UInt8]) -> [MappedFile] {
+        var seen = Set<PerfScriptFileKey>()
+        var found: [MappedFile] = []
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            // A torn line is the import's to report.
+            guard case .area(let area)? = (try? PerfScriptReader.read(line, number: 0))?.event,
+                area.hasFile, area.name.hasPrefix("/"), !area.name.hasSuffix(" (deleted)"),
+                seen.insert(area.key).inserted
+            else { continue }
+            let major = String(area.key.device >> 32, radix: 16)
+            let minor = String(area.key.device & 0xffff_ffff, radix: 16)
+            found.append(
+                MappedFile(
+                    identity: "\(major):\(minor) \(area.key.inode)", inode: area.key.inode,
+                    path: area.name))
+        }
+        return found
+    }
+}

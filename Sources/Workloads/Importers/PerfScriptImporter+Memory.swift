@@ -52,6 +52,7 @@ extension PerfScriptImporter {
         } else if fault.growth < expected {
             explanations.short += 1
             explanations.missingPages += expected - fault.growth
+            notes.add("a fault that mapped fewer pages than its window has", line: number)
         } else if let folios = spaces[space].files.explain(
             growth: fault.growth, faultAt: address, in: index, window: window)
         {
@@ -61,6 +62,7 @@ extension PerfScriptImporter {
                 byFaultAt: address, in: index, window: window, folios: folios)
         } else {
             explanations.unexplained += 1
+            notes.add("a fault that mapped more pages than folios explain", line: number)
         }
         spaces[space].files.fill(ranges, in: index)
     }
@@ -141,7 +143,7 @@ extension PerfScriptImporter {
             var file: Int?
             if area.hasFile {
                 let index = self.file(line, of: area)
-                files[index].extent = max(files[index].extent, area.offset + area.length)
+                files[index].extent = max(files[index].extent, area.offset &+ area.length)
                 spaces[process.space].files.map(
                     area.start, length: area.length, file: index, offset: area.offset,
                     isShared: false)
@@ -166,10 +168,10 @@ extension PerfScriptImporter {
         if let pages = build.argumentPages, pages > 0,
             let stack = build.areas.last(where: { $0.name == "[stack]" })
         {
-            let length = UInt64(pages) * pageSize
+            let length = min(UInt64(pages) * pageSize, stack.length)
             add(
                 line,
-                .access(.absolute(address: stack.end - length, length: length), .write),
+                .access(.absolute(address: stack.end &- length, length: length), .write),
                 recorded: .value(0))
         }
         for fault in build.faults {

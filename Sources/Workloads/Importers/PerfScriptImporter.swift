@@ -24,8 +24,9 @@ import Mooring
 /// The events are those of ``events`` and ``calls``. Only the program counts that the recording's
 /// first execve starts, and what descends from it. What such a text cannot tell is not in the
 /// recording: limits that setrlimit(2) changed, the ranges of process_madvise(2), failed forks,
-/// and reads and writes of files without a mapping.
-package struct PerfScriptImporter {
+/// and reads and writes of files without a mapping. Of a program whose segments are aligned to
+/// more than a page, the holes between them look mapped. Mappings of /dev/zero become anonymous.
+package struct PerfScriptImporter: TextImporter {
     /// What to do where a text leaves room.
     package struct Options {
         /// The command that was recorded, unless the text says.
@@ -34,8 +35,9 @@ package struct PerfScriptImporter {
         package var source = "perf script"
         /// Whether to import a text in which events are missing.
         package var allowsLostEvents = false
-        /// Whether the program may lock memory without limit, unless the text says. Recording
-        /// takes privileges, and the program has them, too.
+        /// Whether the program may lock memory without limit, unless the text says.
+        ///
+        /// Recording takes privileges, and the program has them, too.
         package var hasLockPrivilege = true
 
         package init() {}
@@ -87,49 +89,50 @@ package struct PerfScriptImporter {
     var explanations = Explanations()
     /// The text tells when a descriptor is closed, so that what is known of it can be trusted.
     var tellsClosing = false
+    var notes = ImportNotes()
+    /// The number of the line that is being read.
+    var number = 0
     private var startTime: UInt64?
     private var now: UInt64 = 0
     private var command: String?
     private var source: String?
 
-    private init(options: Options) { self.options = options }
+    package init(options: Options = Options()) { self.options = options }
 
-    /// Imports a text.
+    /// Imports a whole text.
     ///
-    /// - Throws: ``PerfScriptError`` where a line is torn or foreign, events were lost, or the
-    ///   text holds no program.
+    /// - Throws: ``ImportError`` where a line is torn or foreign, events were lost, or the text
+    ///   holds no program.
     package static func recording(
         from text: [UInt8], options: Options = Options()
-    ) throws(PerfScriptError) -> Recording {
-        try importing(text, options: options).recording
-    }
-
-    /// Imports a text, and says how its faults were explained.
-    static func importing(
-        _ text: [UInt8], options: Options = Options()
-    ) throws(PerfScriptError) -> (recording: Recording, explanations: Explanations) {
-        var importer = PerfScriptImporter(options: options)
-        var reader = PerfScriptReader(text)
-        while let line = try reader.next() {
-            try importer.take(line, number: reader.lineNumber)
-        }
-        return (try importer.finish(), importer.explanations)
+    ) throws(ImportError) -> Recording {
+        var stream = ImportStream(PerfScriptImporter(options: options))
+        try stream.feed(text)
+        return try stream.finish().recording
     }
 
     // MARK: Lines
 
-    private mutating func take(_ line: PerfScriptLine, number: Int) throws(PerfScriptError) {
+    package mutating func take(_ line: ArraySlice<UInt8>, number: Int) throws(ImportError) {
+        guard let line = try PerfScriptReader.read(line, number: number) else { return }
+        try take(line, number: number)
+    }
+
+    private mutating func take(_ line: PerfScriptLine, number: Int) throws(ImportError) {
+        self.number = number
         switch line.event {
         case .note(let note):
             take(note)
             return
         case .lost:
             guard options.allowsLostEvents else {
-                throw PerfScriptError(
-                    line: number, problem: "the kernel lost events here: its buffer was full",
+                throw ImportError(
+                    line: number, text: [],
+                    message: "the kernel lost events here: its buffer was full",
                     remedy: "Record again with a larger buffer (perf record -m 64M), or allow "
                         + "lost events and expect differences.")
             }
+            notes.add("lost events", line: number)
             return
         case .name(let name, _, isExec: true) where startTime == nil:
             startTime = line.time
@@ -137,7 +140,7 @@ package struct PerfScriptImporter {
         default: break
         }
         guard processes[line.process] != nil else { return }
-        now = line.time - (startTime ?? line.time)
+        now = line.time &- (startTime ?? line.time)
         if case .resident(let space, let isOwn, let kind, let bytes) = line.event {
             resident(line, space: space, isOwn: isOwn, kind: kind, bytes: bytes)
             return
@@ -258,8 +261,7 @@ package struct PerfScriptImporter {
     mutating func leave(_ process: PerfScriptProcess) {
         spaces[process.space].users -= 1
         let space = spaces[process.space]
-        if space.owner == process.id, space.image == process.image, space.image > 0 || !isStart(space)
-        {
+        if space.owner == process.id, space.image == process.image, !isStart(space) {
             let counted = space.counter.flatMap { counters[$0] }
             finished.append(
                 RecordedProcess(
@@ -299,10 +301,10 @@ package struct PerfScriptImporter {
 
     // MARK: The end
 
-    private mutating func finish() throws(PerfScriptError) -> Recording {
+    package mutating func finish() throws(ImportError) -> Imported {
         guard startTime != nil, !steps.isEmpty else {
-            throw PerfScriptError(
-                line: 0, problem: "no program starts in this text",
+            throw ImportError(
+                line: 0, text: [], message: "no program starts in this text",
                 remedy: "Record with `perf record … -- COMMAND`, and make the text with "
                     + "--show-task-events and --show-mmap-events.")
         }
@@ -317,9 +319,11 @@ package struct PerfScriptImporter {
             steps[file.step].operation.call = .createFile(id, description)
         }
         finished.sort { ($0.process, $0.image) < ($1.process, $1.image) }
-        return Recording(
-            command: command ?? options.command, source: source ?? options.source, steps: steps,
-            processes: finished)
+        return Imported(
+            recording: Recording(
+                command: command ?? options.command, source: source ?? options.source,
+                steps: steps, processes: finished),
+            notes: notes.sorted)
     }
 
     private func length(of file: PerfScriptFile) -> UInt64 {

@@ -6,49 +6,52 @@
 // spaces, so the place to start from is the bracket of the CPU. The reader works on bytes: a
 // recording of a busy second is a hundred thousand lines.
 
-/// Yields the lines of a recording's text.
+/// Reads one line of a recording's text.
 struct PerfScriptReader {
-    private let bytes: [UInt8]
-    private var position = 0
-    private var end = 0
-    /// The number of the line that ``next()`` returned last, from 1.
-    private(set) var lineNumber = 0
+    private let bytes: ArraySlice<UInt8>
+    private let number: Int
+    private var position: Int
+    private let end: Int
 
-    init(_ text: [UInt8]) { bytes = text }
+    private init(_ line: ArraySlice<UInt8>, number: Int) {
+        bytes = line
+        self.number = number
+        position = line.startIndex
+        end = line.endIndex
+    }
 
-    /// The next line that is not empty and not a comment, or `nil` after the last.
-    mutating func next() throws(PerfScriptError) -> PerfScriptLine? {
-        var start = end == 0 && lineNumber == 0 ? 0 : end + 1
-        while start < bytes.count {
-            lineNumber += 1
-            end = start
-            while end < bytes.count, bytes[end] != newline { end += 1 }
-            position = start
-            skipSpaces()
-            if position < end {
-                guard bytes[position] == UInt8(ascii: "#") else { return try line() }
-                if let note = note() { return PerfScriptLine(event: .note(note)) }
-            }
-            start = end + 1
-        }
-        return nil
+    /// What a line says; `nil` if it is empty or a comment.
+    static func read(
+        _ line: ArraySlice<UInt8>, number: Int
+    ) throws(ImportError) -> PerfScriptLine? {
+        var reader = PerfScriptReader(line, number: number)
+        reader.skipSpaces()
+        guard reader.position < reader.end else { return nil }
+        guard line[reader.position] == UInt8(ascii: "#") else { return try reader.line() }
+        return reader.note().map { PerfScriptLine(event: .note($0)) }
+    }
+
+    /// Whether a line has the shape of those that this reads.
+    static func looksLikeOne(_ line: ArraySlice<UInt8>) -> Bool {
+        var reader = PerfScriptReader(line, number: 0)
+        reader.skipSpaces()
+        if reader.note() != nil { return true }
+        return reader.prefix() != nil && reader.event() != nil
     }
 
     // MARK: A line
 
-    private mutating func line() throws(PerfScriptError) -> PerfScriptLine {
-        let start = position
+    private mutating func line() throws(ImportError) -> PerfScriptLine {
         guard var line = prefix() else {
-            throw PerfScriptError(
-                line: lineNumber,
-                problem: "not a line of `perf script`: " + excerpt(from: start),
+            throw ImportError(
+                line: number, text: bytes, message: "not a line of `perf script`",
                 remedy: "The text may be torn, or made with other fields. Make it with "
                     + "`perf script --ns -F comm,pid,tid,cpu,time,event,trace --show-mmap-events "
                     + "--show-task-events --show-lost-events`.")
         }
         guard let event = event() else {
-            throw PerfScriptError(
-                line: lineNumber, problem: "an event whose fields are torn: " + excerpt(from: start),
+            throw ImportError(
+                line: number, text: bytes, message: "an event whose fields are torn",
                 remedy: "Make the text again from the recording with `perf script`.")
         }
         line.event = event
@@ -73,7 +76,7 @@ struct PerfScriptReader {
             }
             skipSpaces()
             return PerfScriptLine(
-                process: process, thread: thread, time: seconds * 1_000_000_000 + fraction)
+                process: process, thread: thread, time: seconds &* 1_000_000_000 &+ fraction)
         }
         return nil
     }
@@ -330,12 +333,6 @@ struct PerfScriptReader {
         defer { position = end }
         return String(decoding: bytes[position..<end], as: UTF8.self)
     }
-
-    private func excerpt(from start: Int) -> String {
-        let shown = bytes[start..<min(end, start + 80)]
-        return "`" + String(decoding: shown, as: UTF8.self) + (end - start > 80 ? "…`" : "`")
-    }
 }
 
-private let newline = UInt8(ascii: "\n")
 private let space = UInt8(ascii: " ")

@@ -31,6 +31,13 @@ struct FileAreas {
     /// In ascending order, not overlapping.
     private(set) var areas: [Area] = []
 
+    static let largestArea: UInt64 = 16 << 30
+
+    /// Whether a call with these arguments can have succeeded.
+    private static func isSensible(_ start: UInt64, _ length: UInt64) -> Bool {
+        start & (pageSize - 1) == 0 && length > 0 && start < 1 << 47 && length <= 1 << 47
+    }
+
     /// What fork(2) gives the child: the page tables of areas without private pages stay empty.
     func forked() -> FileAreas {
         var child = self
@@ -49,7 +56,13 @@ struct FileAreas {
     }
 
     /// A file appears at an address, in the place of whatever was there.
+    ///
+    /// An area of more than ``largestArea`` is not followed: it is a file with holes.
     mutating func map(_ start: UInt64, length: UInt64, file: Int, offset: UInt64, isShared: Bool) {
+        guard FileAreas.isSensible(start, length), length <= FileAreas.largestArea else {
+            unmap(start, length: length)
+            return
+        }
         let pages = Int((length + pageSize - 1) / pageSize)
         insert(
             Area(
@@ -59,7 +72,8 @@ struct FileAreas {
 
     /// Nothing of a file is left in a range.
     mutating func unmap(_ start: UInt64, length: UInt64) {
-        let end = roundUp(start &+ length)
+        guard FileAreas.isSensible(start, length) else { return }
+        let end = roundUp(start + length)
         var index = firstIndex(endingAfter: start)
         while index < areas.count, areas[index].start < end {
             let area = areas[index]
@@ -86,7 +100,10 @@ struct FileAreas {
 
     /// What mremap(2) does, where a file is involved.
     mutating func move(_ from: UInt64, length: UInt64, to: UInt64, newLength: UInt64) {
-        guard let index = index(at: from) else {
+        guard let index = index(at: from), FileAreas.isSensible(from, length),
+            FileAreas.isSensible(to, newLength), newLength <= FileAreas.largestArea
+        else {
+            unmap(from, length: length)
             unmap(to, length: newLength)
             return
         }
@@ -180,8 +197,8 @@ struct FileAreas {
             return start..<(start + (1 << order))
         }
         func matches(_ folios: [Range<UInt64>]) -> Bool {
-            missing(mapped(byFaultAt: address, in: index, window: window, folios: folios), in: index)
-                == growth
+            let ranges = mapped(byFaultAt: address, in: index, window: window, folios: folios)
+            return missing(ranges, in: index) == growth
         }
         let largest: UInt64 = 9
         for sum in 1...(2 * largest) {
@@ -220,7 +237,9 @@ struct FileAreas {
     }
 
     private mutating func mark(_ start: UInt64, length: UInt64, _ present: Bool) {
-        let end = roundUp(start &+ length)
+        let start = start & ~(pageSize - 1)
+        guard FileAreas.isSensible(start, length) else { return }
+        let end = roundUp(start + length)
         var index = firstIndex(endingAfter: start)
         while index < areas.count, areas[index].start < end {
             let first = areas[index].page(max(start, areas[index].start))

@@ -135,7 +135,7 @@ struct PerfScriptFile {
 
     /// The length to go by while the text is being read.
     var knownPages: UInt64? {
-        (statedLength ?? truncatedLength).map { ($0 + pageSize - 1) / pageSize }
+        (statedLength ?? truncatedLength).map { $0 / pageSize + ($0 % pageSize == 0 ? 0 : 1) }
     }
 
     /// Adds folios; a larger one replaces those it contains.

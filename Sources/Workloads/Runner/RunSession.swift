@@ -11,6 +11,14 @@ final class RunSession {
         var book: AddressBook
         /// Whether its memory is another's, until it executes a program.
         var sharesMemory = false
+        /// How many programs it has executed: which of its address spaces it has.
+        var image = 0
+    }
+
+    /// An address space of a recording.
+    private struct ImageKey: Hashable {
+        var process: ProcessID
+        var image: Int
     }
 
     let system: any MemorySystem
@@ -22,7 +30,7 @@ final class RunSession {
     private var summary: RunSummary
     private var processes: [ProcessID: Process] = [:]
     private var fileLengths: [FileID: UInt64] = [:]
-    private let recordedProcesses: [ProcessID: RecordedProcess]
+    private let recordedImages: [ImageKey: RecordedProcess]
     private var calls: [CallKind: CallTally] = [:]
     private var accesses = AccessKind.allCases.map { AccessTally(kind: $0) }
     private let faultsBefore: [FaultCount]
@@ -42,11 +50,13 @@ final class RunSession {
         let points = max(1, options.timelineLimit - 1)
         sampleInterval = max(1, (workload.count + points - 1) / points)
         progressInterval = max(1, workload.count / 200)
-        var recorded: [ProcessID: RecordedProcess] = [:]
+        var recorded: [ImageKey: RecordedProcess] = [:]
         if case .recording(let recording) = workload {
-            for process in recording.processes { recorded[process.process] = process }
+            for process in recording.processes {
+                recorded[ImageKey(process: process.process, image: process.image)] = process
+            }
         }
-        recordedProcesses = recorded
+        recordedImages = recorded
         faultsBefore = (try? system.faultCounts()) ?? []
         checker = ExpectationChecker(system: system, workload: workload)
     }
@@ -147,8 +157,15 @@ final class RunSession {
         }
         summary.operations += 1
         tally(resolved.call, outcome)
+        // ORDER: an outcome is compared before the book learns where this system put it, and a
+        // claim is checked after, since it may name the region that the call made.
+        if case .recorded(let recorded?) = judgement {
+            compare(operation, outcome, recorded, at: index)
+        }
         follow(operation, outcome, judgement, at: index)
-        judge(operation, outcome, judgement, item, at: index)
+        if case .expected(let expected) = judgement {
+            judge(operation, outcome, expected, item)
+        }
         return outcome
     }
 
@@ -192,14 +209,7 @@ final class RunSession {
             appear(child, parent: process, at: index)
             processes[child]?.book = sharesMemory ? parent : AddressBook(copying: parent)
             processes[child]?.sharesMemory = sharesMemory
-        case (.exec(let image), .value):
-            processes[process]?.book = AddressBook()
-            processes[process]?.sharesMemory = false
-            if let place = processes[process]?.index, recordedProcesses[process] == nil,
-                case .recording = workload
-            {
-                summary.processes[place].name = image.name
-            }
+        case (.exec(let image), .value): begin(image, in: process)
         case (.exit, .value): end(process, at: index)
         case (.createFile(let file, let description), .value):
             fileLengths[file] = description.length
@@ -228,13 +238,24 @@ final class RunSession {
     }
 
     private func appear(_ process: ProcessID, parent: ProcessID?, at index: Int) {
-        let recorded = recordedProcesses[process]
         processes[process] = Process(index: summary.processes.count, book: AddressBook())
+        let recorded = recordedImages[ImageKey(process: process, image: 0)]
         summary.processes.append(
             ProcessSummary(
                 process: process, name: recorded?.name ?? workload.names.name(of: process),
-                parent: parent, firstStep: index,
-                recordedPeakResident: recorded?.peakResident))
+                parent: parent, firstStep: index))
+    }
+
+    /// A process executes a program.
+    private func begin(_ image: ExecImage, in process: ProcessID) {
+        guard var state = processes[process] else { return }
+        state.book = AddressBook()
+        state.sharesMemory = false
+        state.image += 1
+        processes[process] = state
+        guard case .recording = workload else { return }
+        let recorded = recordedImages[ImageKey(process: process, image: state.image)]
+        summary.processes[state.index].name = recorded?.name ?? image.name
     }
 
     private func end(_ process: ProcessID, at index: Int) {
@@ -244,28 +265,27 @@ final class RunSession {
 
     // MARK: Judging
 
-    private func judge(
-        _ operation: Operation, _ outcome: Outcome, _ judgement: WorkItem.Judgement,
-        _ item: WorkItem, at index: Int
+    private func compare(
+        _ operation: Operation, _ outcome: Outcome, _ recorded: Outcome, at index: Int
     ) {
-        switch judgement {
-        case .recorded(nil): break
-        case .recorded(let recorded?):
-            summary.compared += 1
-            guard let kind = difference(operation, recorded, outcome) else { return }
-            summary.differenceCounts[kind, default: 0] += 1
-            guard summary.differences.count < options.findingLimit else { return }
-            summary.differences.append(
-                Difference(
-                    kind: kind, step: index, operation: printer.text(operation),
-                    recorded: recorded, got: outcome))
-        case .expected(let expected):
-            summary.checked += 1
-            guard !matches(expected, outcome, of: operation) else { return }
-            fail(
-                item, text: printer.text(operation) + printer.text(expected),
-                got: printer.text(portable(outcome, of: operation)))
-        }
+        summary.compared += 1
+        guard let kind = difference(operation, recorded, outcome) else { return }
+        summary.differenceCounts[kind, default: 0] += 1
+        guard summary.differences.count < options.findingLimit else { return }
+        summary.differences.append(
+            Difference(
+                kind: kind, step: index, operation: printer.text(operation), recorded: recorded,
+                got: outcome))
+    }
+
+    private func judge(
+        _ operation: Operation, _ outcome: Outcome, _ expected: ExpectedOutcome, _ item: WorkItem
+    ) {
+        summary.checked += 1
+        guard !matches(expected, outcome, of: operation) else { return }
+        fail(
+            item, text: printer.text(operation) + printer.text(expected),
+            got: printer.text(portable(outcome, of: operation)))
     }
 
     /// In what an outcome differs from the recorded one; `nil` if in nothing that counts.
@@ -274,10 +294,16 @@ final class RunSession {
     ) -> Difference.Kind? {
         guard recorded != got else { return nil }
         switch (recorded, got) {
-        case (.value, .value):
-            // A child's number is the workload's here.
-            if case .fork = operation.call { return nil }
-            return operation.call.returnsAddress ? .placement : .result
+        case (.value(let address), .value(let here)):
+            switch operation.call {
+            // A process's number is the workload's here.
+            case .fork, .spawn: return nil
+            default: break
+            }
+            guard operation.call.returnsAddress else { return .result }
+            // What is put beside a mapping that lies elsewhere follows it.
+            let book = processes[operation.process]?.book
+            return (try? book?.resolve(.absolute(address))) == here ? nil : .placement
         case (.pages(let one), .pages(let other)):
             return one.elementsEqual(other) { $0 & 1 == $1 & 1 } ? nil : .result
         case (.signal(let one, let address), .signal(let other, let here)):
@@ -377,8 +403,19 @@ final class RunSession {
         summary.processes[state.index].peak.resident = peak
         summary.processes[state.index].minorFaults = sample.minorFaults
         summary.processes[state.index].majorFaults = sample.majorFaults
-        if isFinal { summary.processes[state.index].finalPeakResident = sample.peakResident }
+        if isFinal { addImage(of: process, state, sample) }
         return figures
+    }
+
+    /// An address space ends: what it held is held against the recording.
+    private func addImage(of process: ProcessID, _ state: Process, _ sample: ProcessSample) {
+        let recorded = recordedImages[ImageKey(process: process, image: state.image)]
+        summary.processes[state.index].images.append(
+            ImageSummary(
+                image: state.image, name: summary.processes[state.index].name,
+                peakResident: sample.peakResident, recordedPeakResident: recorded?.peakResident,
+                lastResident: ResidentFigures(sample), recordedLastResident: recorded?.lastResident)
+        )
     }
 
     private func addPoint(_ item: WorkItem, at index: Int) {

@@ -106,17 +106,45 @@ package struct ProcessSummary: Hashable, Sendable {
     /// Resident memory is the system's own peak (VmHWM); locked memory is seen
     /// after each call that locks, and page tables at the points of the timeline and at exit.
     package var peak = MemoryFigures()
-    /// VmHWM when it exited or the work ended: of the last program that it executed.
-    package var finalPeakResident: UInt64 = 0
-    /// What the recording says of that.
-    package var recordedPeakResident: UInt64?
+    /// Its address spaces in order: what fork left it, and one for each program it executed.
+    ///
+    /// One that it shared with its parent is left out.
+    package var images: [ImageSummary] = []
     package var minorFaults: UInt64 = 0
     package var majorFaults: UInt64 = 0
+
+    /// VmHWM when it exited or the work ended: of the last program that it executed.
+    package var finalPeakResident: UInt64 { images.last?.peakResident ?? 0 }
+    /// What the recording says of that.
+    package var recordedPeakResident: UInt64? { images.last?.recordedPeakResident }
+    /// How far that peak is from the recorded one: 0.05 is 5 % more.
+    package var deviation: Double? { images.last?.deviation }
+}
+
+/// What an address space held.
+package struct ImageSummary: Hashable, Sendable {
+    /// How many programs the process had executed by then; 0 is what fork left it.
+    package var image: Int
+    /// What the process was called then.
+    package var name: String
+    /// VmHWM when it ended, and what the recording says of that.
+    package var peakResident: UInt64
+    package var recordedPeakResident: UInt64?
+    /// What was resident when it ended, and what the recording says of that.
+    package var lastResident: ResidentFigures
+    package var recordedLastResident: ResidentFigures?
 
     /// How far the peak is from the recorded one: 0.05 is 5 % more.
     package var deviation: Double? {
         guard let recordedPeakResident, recordedPeakResident > 0 else { return nil }
-        return Double(finalPeakResident) / Double(recordedPeakResident) - 1
+        return Double(peakResident) / Double(recordedPeakResident) - 1
+    }
+}
+
+extension ResidentFigures {
+    init(_ sample: ProcessSample) {
+        self.init(
+            anonymous: sample.anonymous, file: sample.file, sharedMemory: sample.sharedMemory)
     }
 }
 

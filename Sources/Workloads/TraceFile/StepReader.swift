@@ -180,10 +180,16 @@ struct StepReader {
             }
             let length = try input.number()
             let name = try input.text()
-            return .createFile(
-                file,
-                FileDescription(
-                    kind: kind, length: length, name: name, access: try protection()))
+            var description = FileDescription(
+                kind: kind, length: length, name: name, access: try protection())
+            description.isCached = try flag()
+            for _ in 0..<(try input.count()) {
+                let start = try input.number()
+                let end = try input.number()
+                guard start < end else { throw Failure(reason: "a folio ends before it begins") }
+                description.largeFolios.append(start..<end)
+            }
+            return .createFile(file, description)
         case .spawn: return .spawn
         case .rare: throw Failure(reason: "a step has an unknown code")
         }

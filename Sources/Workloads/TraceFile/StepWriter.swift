@@ -221,6 +221,12 @@ struct StepWriter {
             out.write(description.length)
             out.write(description.name)
             out.write(UInt64(description.access.rawValue))
+            out.write(byte: description.isCached ? 1 : 0)
+            out.write(UInt64(description.largeFolios.count))
+            for folio in description.largeFolios {
+                out.write(folio.lowerBound)
+                out.write(folio.upperBound)
+            }
         case .ftruncate(let file, let length):
             write(file)
             out.write(length)

@@ -16,8 +16,9 @@
 //
 //   kind 1  head        text: the command; text: the source. The first block, once.
 //        2  steps       varint: how many; the steps, as StepCoding.swift says
-//        3  processes   varint: how many; each: signed: its number; text: its name;
-//                       UInt8: whether the peak is known; varint: the peak, if so
+//        3  processes   varint: how many; each: signed: its number; varint: its image; text: its
+//                       name; UInt8: 1 if the peak is known, plus 2 if the last figures are;
+//                       varint: the peak; three varints: anonymous, file, shared memory
 //        4  end         varint: steps in the file; varint: processes in it. The last block, once.
 //        5-127          refused: a newer version's, and needed to understand the rest
 //      128-255          skipped: a newer version's, and not needed
@@ -126,9 +127,17 @@ package struct TraceWriter {
             steps.out.write(UInt64(processes.count))
             for process in processes {
                 steps.out.write(signed: Int64(process.process.rawValue))
+                steps.out.write(UInt64(process.image))
                 steps.out.write(process.name)
-                steps.out.write(byte: process.peakResident == nil ? 0 : 1)
+                steps.out.write(
+                    byte: (process.peakResident == nil ? 0 : 1)
+                        + (process.lastResident == nil ? 0 : 2))
                 if let peak = process.peakResident { steps.out.write(peak) }
+                if let last = process.lastResident {
+                    steps.out.write(last.anonymous)
+                    steps.out.write(last.file)
+                    steps.out.write(last.sharedMemory)
+                }
             }
             close(.processes)
         }

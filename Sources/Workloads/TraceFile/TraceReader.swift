@@ -154,9 +154,20 @@ private struct TraceReader {
         case .processes:
             for _ in 0..<(try reader.input.count()) {
                 let process = ProcessID(rawValue: try reader.input.signed32())
-                var recorded = RecordedProcess(process: process, name: try reader.input.text())
-                if try reader.input.byte() != 0 {
-                    recorded.peakResident = try reader.input.number()
+                let image = Int(try reader.input.number(as: Int32.self))
+                var recorded = RecordedProcess(
+                    process: process, image: image, name: try reader.input.text())
+                let known = try reader.input.byte()
+                guard known < 4 else {
+                    throw ByteReader.Failure(reason: "a process has unknown figures")
+                }
+                if known & 1 != 0 { recorded.peakResident = try reader.input.number() }
+                if known & 2 != 0 {
+                    let anonymous = try reader.input.number()
+                    let file = try reader.input.number()
+                    recorded.lastResident = ResidentFigures(
+                        anonymous: anonymous, file: file,
+                        sharedMemory: try reader.input.number())
                 }
                 recording.processes.append(recorded)
             }

@@ -100,13 +100,16 @@ private struct SampleMaker {
             if index == 0 { process.peak.resident = 84 << 20 }
             process.peak.locked = index % 4 == 1 ? process.peak.resident / 3 * 2 : 0
             process.peak.pageTables = process.peak.resident / 300 / 4096 * 4096 + 40960
-            process.finalPeakResident = process.peak.resident
+            var image = ImageSummary(
+                image: 1, name: program, peakResident: process.peak.resident,
+                lastResident: ResidentFigures())
             process.minorFaults = process.peak.resident / 4096
             process.majorFaults = UInt64.random(in: 0...40, using: &random)
             if shape.isRecording, index != 2 {
-                process.recordedPeakResident = UInt64(
+                image.recordedPeakResident = UInt64(
                     Double(process.peak.resident) * Double.random(in: 0.97...1.08, using: &random))
             }
+            process.images = [image]
             summary.processes.append(process)
         }
         addCalls(to: &summary)
@@ -200,7 +203,7 @@ private struct SampleMaker {
 extension SampleMaker {
     mutating func picture() -> MachinePicture {
         let count = Int(shape.memory.bytes / PhysicalMap.pageblockBytes)
-        let kinds: [FrameOwner] = [
+        let kinds: [FrameHolder] = [
             .anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous,
         ]
         var cells: [PageblockCell] = []

@@ -53,8 +53,11 @@ import Testing
         process.peak.resident = 160 << 10
         process.peak.locked = 64 << 10
         process.peak.pageTables = 12 << 10
-        process.finalPeakResident = 160 << 10
-        process.recordedPeakResident = 164 << 10
+        process.images = [
+            ImageSummary(
+                image: 1, name: "db", peakResident: 160 << 10, recordedPeakResident: 164 << 10,
+                lastResident: ResidentFigures())
+        ]
         process.minorFaults = 40
         summary.processes = [process]
         summary.peak = process.peak

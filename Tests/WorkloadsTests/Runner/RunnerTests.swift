@@ -142,7 +142,9 @@ import Testing
                 step(.mincore(.absolute(address: address, length: 8192)), .pages([0, 0x81])),
                 step(.exit, nil),
             ],
-            processes: [RecordedProcess(process: process, name: "a b", peakResident: 8192)])
+            processes: [
+                RecordedProcess(process: process, image: 0, name: "a b", peakResident: 8192)
+            ])
     }
 
     @Test func `a recording is held against what was recorded`() throws {
@@ -168,6 +170,44 @@ import Testing
     @Test func `a mapping that lies elsewhere is one difference and not many`() throws {
         let summary = try Runner(system: FakeSystem()).run(Self.recording(mmapAt: 0x4000_0000))
         #expect(summary.differenceCounts == [.placement: 1, .outcome: 1])
+    }
+
+    @Test func `what follows a mapping that lies elsewhere is no difference of its own`() throws {
+        var recording = Self.recording(mmapAt: 0x4000_0000)
+        let process = ProcessID(rawValue: 9)
+        recording.steps.insert(
+            Step(
+                Operation(
+                    process,
+                    .mmap(
+                        address: .absolute(0x4000_1000), length: 4096, protection: .read,
+                        flags: [.private, .anonymous, .fixed], file: nil, offset: 0)),
+                recorded: .value(0x4000_1000)), at: 2)
+        let summary = try Runner(system: FakeSystem()).run(recording)
+        #expect(summary.differenceCounts == [.placement: 1, .outcome: 1])
+    }
+
+    @Test func `each program that a process executed is held against its own record`() throws {
+        let process = ProcessID(rawValue: 9)
+        func step(_ call: Call) -> Step { Step(Operation(process, call)) }
+        let page = Call.mmap(
+            address: .absolute(0x10000), length: 8192, protection: [.read, .write],
+            flags: [.private, .anonymous, .fixed], file: nil, offset: 0)
+        let touch = Call.access(.absolute(address: 0x10000, length: 8192), .write)
+        let image = ExecImage(name: "second", areas: [], mapTop: 0, breakStart: 0)
+        let summary = try Runner(system: FakeSystem()).run(
+            Recording(
+                command: "", source: "",
+                steps: [.spawn, page, touch, .exec(image), page, .exit].map(step),
+                processes: [
+                    RecordedProcess(process: process, image: 0, name: "a", peakResident: 4096),
+                    RecordedProcess(process: process, image: 1, name: "b", peakResident: 4096),
+                ]))
+        let found = try #require(summary.processes.first)
+        #expect(found.images.map(\.name) == ["a", "b"])
+        #expect(found.images.map(\.deviation) == [1, -1])
+        #expect(found.images.map(\.lastResident.anonymous) == [8192, 0])
+        #expect(found.deviation == -1)
     }
 
     // MARK: What a run tells

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The texts of /proc/PID/status and statm.
+//
+// LINUX   Of status the lines that mean something on this machine: what a process is called, and
+//         its memory. Signals, credentials and scheduling are not managed here.
+
+extension Machine.Task {
+    /// What /proc/PID/status shows.
+    package func status() -> String {
+        let name = enter { machine.processes.name(of: process, on: $0.cpu) }
+        return inspect { space, _ in
+            let figures = ProcessFigures(of: space)
+            let text = space.programTextPages
+            let head = "Name:\t\(name)\nState:\tR (running)\nTgid:\t\(number)\nPid:\t\(number)\n"
+            let lines: [(String, Int)] = [
+                ("VmPeak", figures.peakVirtual), ("VmSize", figures.virtual),
+                ("VmLck", figures.locked), ("VmPin", 0), ("VmHWM", figures.peakResident),
+                ("VmRSS", figures.resident), ("RssAnon", figures.residentAnonymous),
+                ("RssFile", figures.residentFile), ("RssShmem", figures.residentSharedMemory),
+                ("VmData", figures.data), ("VmStk", figures.stack), ("VmExe", text),
+                ("VmLib", figures.executable - text), ("VmPTE", figures.tables),
+                ("VmSwap", 0), ("HugetlbPages", 0),
+            ]
+            return head + lines.map { kilobyteStatus($0, pages: $1) }.joined() + "Threads:\t1\n"
+        }
+    }
+
+    /// What /proc/PID/statm shows: size, resident, shared, text, lib, data, dirty, in pages.
+    package func statm() -> String {
+        inspect { space, _ in
+            let figures = ProcessFigures(of: space)
+            let shared = figures.residentFile + figures.residentSharedMemory
+            let data = figures.data + figures.stack
+            return "\(figures.virtual) \(figures.resident) \(shared) "
+                + "\(space.programTextPages) 0 \(data) 0\n"
+        }
+    }
+}
+
+extension AddressSpace {
+    /// Pages of the program's own code: what VmExe shows, and VmLib does not.
+    ///
+    /// The loader tells where the heap starts; the program is the file mapped last below it.
+    /// The lock is held.
+    var programTextPages: Int {
+        let breakStart = pointer.pointee.breakStart
+        var program: FileRef?
+        forEachVMA { if $0.start < breakStart, let file = $0.file { program = file } }
+        guard let program else { return 0 }
+        var pages = 0
+        forEachVMA {
+            if $0.file == program, $0.flags.contains(.execute), !$0.flags.contains(.write) {
+                pages += $0.pageCount
+            }
+        }
+        return pages
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Benchmarks
+import Foundation
+import Workloads
+
+/// `mooring bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Times the same memory operations on the engine and on this host's kernel.",
+        discussion: """
+            Samples of both are taken in turn, in processor time; the table shows medians. \
+            Other work on the machine disturbs single figures, so judge by the speedup.
+            """)
+
+    @Option(help: "Which side to time: both, mooring or kernel.")
+    var on: BenchmarkOptions.Systems = .both
+
+    @Option(help: "Only benchmarks whose name contains this.")
+    var filter: String?
+
+    @Option(help: "How many samples of each to take.")
+    var samples = 7
+
+    @Option(help: "How many pages, pairs, operations or faults a sample times.")
+    var pages = 32_768
+
+    @Flag(help: "Also time the benchmarks that explain others.")
+    var all = false
+
+    @Flag(help: "Print the rows as JSON.")
+    var json = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Carry out this benchmark's work once, for callgrind to count its instructions.",
+            discussion: "Benchmarks/instructions.sh uses it.", valueName: "name"))
+    var instructions: String?
+
+    func validate() throws {
+        guard samples > 0 else { throw ValidationError("--samples must be at least 1.") }
+        guard pages > 0 else { throw ValidationError("--pages must be at least 1.") }
+    }
+
+    func run() throws {
+        if let instructions {
+            return try runOnceForInstructionCount(name: instructions, pages: pages)
+        }
+        var options = BenchmarkOptions()
+        options.systems = on
+        options.filter = filter
+        options.samples = samples
+        options.pages = pages
+        options.includesSupplementary = all
+        let isTerminal = isatty(STDERR_FILENO) != 0
+        let runner = try BenchmarkRunner(options) { name, round, rounds in
+            guard isTerminal else { return }
+            let line = "\r\u{1B}[K\(name) \(round)/\(rounds)"
+            FileHandle.standardError.write(Data(line.utf8))
+        }
+        let results = try runner.run()
+        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if json {
+            print(try results.json())
+        } else {
+            print(BenchmarkTable.text(results), terminator: "")
+        }
+    }
+}
+
+extension BenchmarkOptions.Systems: ExpressibleByArgument {}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Mooring
+
+/// Prints the table of frame flags.
+struct FlagsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "flags",
+        abstract: "Show every flag of a frame: bit, meaning, who sets and clears it, which lock.")
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        if json {
+            let rows = FrameFlags.table.map { row in
+                [
+                    "bit": "\(row.bit)", "name": row.name, "meaning": row.meaning,
+                    "setBy": row.setBy, "clearedBy": row.clearedBy, "lock": row.lock,
+                    "list": row.list, "allowedAtFree": "\(row.allowedAtFree)",
+                ]
+            }
+            let data = try JSONSerialization.data(
+                withJSONObject: ["flags": rows, "bitsLeft": FrameFlags.bitsLeft],
+                options: [.prettyPrinted, .sortedKeys])
+            print(String(decoding: data, as: UTF8.self))
+            return
+        }
+        for row in FrameFlags.table {
+            print(
+                """
+                bit \(row.bit)  \(row.name): \(row.meaning)
+                    set by      \(row.setBy)
+                    cleared by  \(row.clearedBy)
+                    lock        \(row.lock)
+                    LRU list    \(row.list)
+                    at free     \(row.allowedAtFree ? "may be set" : "must be clear")
+                """)
+        }
+        print("\(FrameFlags.bitsLeft) of 32 bits are left; 6 hold the number of the zone.")
+    }
+}

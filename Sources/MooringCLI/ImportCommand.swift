@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Mooring
+import Workloads
+
+/// Makes a recording of other tools' text.
+struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Make a recording from the text of perf script, strace -f or Valgrind lackey.",
+        discussion: """
+            The tool is recognised by the text. strace shows calls but no page faults; lackey \
+            shows every access but no calls; perf script with the events that mooring record \
+            asks for shows both.
+
+              strace -f -o app.strace COMMAND
+              valgrind --tool=lackey --trace-mem=yes --log-file=app.lackey COMMAND
+            """)
+
+    @Argument(help: "The text; - is standard input.", completion: .file())
+    var text: String
+
+    @Option(name: .shortAndLong, help: "The recording to write.", completion: .file())
+    var output: String
+
+    @Option(
+        help: "Which tool wrote the text, if it is not recognised: perf-script, strace or lackey.",
+        transform: {
+            guard let format = ImportFormat(rawValue: $0) else {
+                throw ValidationError("The formats are perf-script, strace and lackey.")
+            }
+            return format
+        })
+    var format: ImportFormat?
+
+    @Flag(help: "Import a perf text although the kernel lost events.")
+    var allowLost = false
+
+    func run() throws {
+        do {
+            let bytes =
+                text == "-"
+                ? [UInt8](FileHandle.standardInput.readDataToEndOfFile())
+                : try WorkFile.bytes(of: text)
+            guard let format = format ?? ImportFormat.detect(bytes.prefix(64 << 10)) else {
+                throw CommandFailure(
+                    "\(text): no text of perf script, strace -f or Valgrind lackey, as far as its "
+                        + "first lines tell. Name the tool with --format.")
+            }
+            var stream = ImportStream(importer(of: format))
+            try stream.feed(bytes)
+            let imported = try stream.finish()
+            for note in imported.notes { Terminal.note("\(text): \(note)") }
+            let trace = imported.recording.traceBytes()
+            try WorkFile.write(trace, to: output)
+            print("\(output): \(imported.recording.steps.count) steps, \(trace.count) bytes")
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(error is FileFailure ? "\(error)" : "\(text): \(error)")
+        }
+    }
+
+    private func importer(of format: ImportFormat) -> any TextImporter {
+        guard format == .perfScript, allowLost else { return format.makeImporter() }
+        var options = PerfScriptImporter.Options()
+        options.allowsLostEvents = true
+        return PerfScriptImporter(options: options)
+    }
+}

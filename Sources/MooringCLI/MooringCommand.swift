@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Glibc
+import LinuxHost
+import Mooring
+
+/// The command `mooring`; each subcommand is a file of its own.
+struct MooringCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mooring",
+        abstract: "Linux memory management in user space: run it, break it, measure it.",
+        discussion: """
+            Mooring manages the memory of recorded programs as Linux does, on a machine of any \
+            size, with every counter and list visible.
+
+            Start here:
+              mooring run                          the bundled recording, with a report to look at
+              mooring record -o app.mooring -- ls  record a program of yours (needs perf)
+              mooring run app.mooring --audit      give its memory to the engine, and check it
+              mooring run lesson.scenario --on both  the same calls on this host's own kernel
+              mooring bench --on both              what each operation costs, here and there
+
+            A SOURCE is a recording (.mooring) or a scenario: a text with one operation a line. \
+            `mooring help run` shows the scenario language.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            RunCommand.self, RecordCommand.self, ImportCommand.self, BenchCommand.self,
+            CountersCommand.self, FlagsCommand.self,
+        ])
+}
+
+@main
+enum Main {
+    static func main() {
+        // The engine waits for locks without system calls of its own.
+        SchedulingPoint.setYield { _ = sched_yield() }
+        // A reader that goes away ends the output, not the program with a signal.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try MooringCommand.parseAsRoot()
+            try command.run()
+        } catch let failure as CommandFailure {
+            Terminal.complain(failure.description)
+            exit(1)
+        } catch {
+            let status = MooringCommand.exitCode(for: error)
+            let message = MooringCommand.fullMessage(for: error)
+            if status == .success {
+                if !message.isEmpty { print(message) }
+                exit(0)
+            }
+            if !message.isEmpty { Terminal.complain(message, prefixed: false) }
+            exit(status == .validationFailure ? 2 : status.rawValue)
+        }
+    }
+}
+
+/// Something that the user can mend, in one message; ends the command with status 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    /// What is wrong, where, and what to do.
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import LinuxHost
+import Mooring
+import Reports
+import Workloads
+
+/// Carries out a recording or a scenario.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Carry out a recording or a scenario, and show what happened.",
+        discussion: """
+            Without SOURCE the bundled recording runs, and a report to look at is written to \
+            mooring-report.html.
+
+            \(Scenario.guide)
+            """)
+
+    @Argument(
+        help: "A recording (.mooring), a scenario, or a text that mooring import takes.",
+        completion: .file())
+    var source: String?
+
+    /// What carries the work out.
+    enum System: String, ExpressibleByArgument, CaseIterable {
+        case mooring
+        case kernel
+        case both
+    }
+
+    @Option(help: "What carries it out: mooring, kernel (this host's own), or both.")
+    var on: System = .mooring
+
+    @OptionGroup var machine: MachineOptions
+
+    @Flag(help: "Recompute every count and list after each operation, and stop at a difference.")
+    var audit = false
+
+    @Option(help: "With --audit: only after every N operations.")
+    var auditEvery = 0
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Option(help: "Write a report to look at: one HTML file.", completion: .file())
+    var report: String?
+
+    @Flag(help: "Run what stands before the damage of a torn recording.")
+    var recover = false
+
+    func validate() throws {
+        if auditEvery < 0 { throw ValidationError("--audit-every counts operations.") }
+        if audit || auditEvery > 0, on == .kernel {
+            throw ValidationError("Only Mooring can be audited: not with --on kernel.")
+        }
+    }
+
+    func run() throws {
+        let work = try Source(path: source, recovers: recover)
+        let run = WorkRun(
+            work: work, systems: on, audit: audit || auditEvery > 0, auditEvery: auditEvery)
+        let report = try run.report(machine.configuration(for: work.settings))
+        if json {
+            print(try JSONReport(report).encoded())
+        } else {
+            let colouring: Colouring = Terminal.isInteractive ? .ansi : .none
+            print(TextReport(report, colouring: colouring))
+        }
+        if let path = self.report ?? (source == nil ? "mooring-report.html" : nil) {
+            do {
+                try WorkFile.write(Array(HTMLReport(report).html.utf8), to: path)
+            } catch {
+                throw CommandFailure("\(error)")
+            }
+            if json { Terminal.note("report: \(path)") } else { print("report: \(path)") }
+        }
+        if let stopped = report.stopped { throw CommandFailure(stopped) }
+        if report.hasFailed { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Mooring
+import Workloads
+
+/// Work that was named on the command line.
+struct Source {
+    /// What reports call it.
+    let name: String
+    let workload: Workload
+
+    /// Reads a recording, a scenario, or a text that can be imported.
+    ///
+    /// - Parameters:
+    ///   - path: The file; `nil` for the bundled recording.
+    ///   - recovers: Whether to take what stands before the damage of a torn recording.
+    /// - Throws: ``CommandFailure`` with the place and the remedy.
+    init(path: String?, recovers: Bool = false) throws {
+        let path = try path ?? Source.bundledRecording()
+        name = (path as NSString).lastPathComponent
+        do {
+            if recovers, try WorkFile.kind(of: path) == .trace {
+                let (recording, damage) = try Recording.recovering(
+                    traceBytes: WorkFile.bytes(of: path))
+                if let damage { Terminal.note("\(path): kept what stands before this: \(damage)") }
+                workload = .recording(recording)
+                return
+            }
+            let (work, notes) = try WorkFile.load(path)
+            for note in notes { Terminal.note("\(path): \(note)") }
+            workload = work
+        } catch {
+            throw CommandFailure(error is FileFailure ? "\(error)" : "\(path): \(error)")
+        }
+    }
+
+    /// The machine that a scenario asks for.
+    var settings: MachineSettings {
+        switch workload {
+        case .scenario(let scenario): scenario.machine
+        case .recording: MachineSettings()
+        }
+    }
+
+    /// The recording that comes with Mooring: in `Traces`, above the executable or here.
+    private static func bundledRecording() throws -> String {
+        let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
+        for start in [executable, FileManager.default.currentDirectoryPath] {
+            var folder = URL(fileURLWithPath: start)
+            while folder.path != "/" {
+                let candidate = folder.appendingPathComponent("Traces/\(bundledName)").path
+                if FileManager.default.fileExists(atPath: candidate) { return candidate }
+                folder.deleteLastPathComponent()
+            }
+        }
+        throw CommandFailure(
+            "the bundled recording Traces/\(bundledName) is not above the executable nor above "
+                + "the current folder. Run from a clone of Mooring, or name a SOURCE.")
+    }
+
+    private static let bundledName = "redis.mooring"
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine as a `MemorySystem`: operations become calls on a machine's tasks.
+
+import Mooring
+
+/// A machine of the engine that carries out operations.
+package final class EngineSystem: MemorySystem {
+    /// The machine, for whoever wants to look inside.
+    package let machine: Machine
+    private var tasks: [ProcessID: Machine.Task] = [:]
+    private var files: [FileID: Machine.File] = [:]
+
+    package let name = "mooring"
+
+    /// A system on a machine of its own.
+    package init(_ configuration: MachineConfiguration) throws(ImpossibleMachine) {
+        machine = try Machine(configuration)
+    }
+
+    /// The processes that live.
+    package var processes: [ProcessID] { tasks.keys.sorted() }
+
+    /// The task that carries out a process's operations.
+    package func task(of process: ProcessID) throws(SystemFailure) -> Machine.Task {
+        guard let task = tasks[process] else {
+            throw SystemFailure(
+                "process \(process.rawValue) does not exist; it was never started, or has exited")
+        }
+        return task
+    }
+
+    private func file(_ id: FileID) throws(SystemFailure) -> Machine.File {
+        guard let file = files[id] else {
+            throw SystemFailure("file \(id.rawValue) does not exist; create it first")
+        }
+        return file
+    }
+
+    // MARK: Operations
+
+    package func perform(_ operation: Operation) throws -> Outcome {
+        do {
+            return try perform(operation.call, by: operation.process)
+        } catch let error as Errno {
+            return .failed(error)
+        } catch let failure as AccessFailure {
+            if failure.signal == .outOfMemory { end(operation.process) }
+            return .signal(failure.signal, address: failure.address)
+        }
+    }
+
+    private func perform(_ call: Call, by process: ProcessID) throws -> Outcome {
+        switch call {
+        case .spawn:
+            tasks[process] = try machine.spawn()
+            return .value(0)
+        case .createFile(let id, let description):
+            create(id, description)
+            return .value(0)
+        default:
+            let task = try task(of: process)
+            if let outcome = try performOnMappings(call, task) { return outcome }
+            if let outcome = try performOnLocks(call, task) { return outcome }
+            if let outcome = try performOnFiles(call, task) { return outcome }
+            return try performOnProcess(call, process, task)
+        }
+    }
+
+    private func performOnMappings(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .mmap(let address, let length, let protection, let flags, let id, let offset):
+            return .value(
+                try task.mmap(
+                    address: try absolute(address), length: length, protection: protection,
+                    flags: flags, file: try id.map(file), offset: offset))
+        case .munmap(let span): try task.munmap(try region(span))
+        case .mprotect(let span, let protection): try task.mprotect(try region(span), protection)
+        case .brk(let address): return .value(task.brk(try absolute(address)))
+        case .access(let span, let kind): try task.access(try region(span), kind)
+        case .store(let span, let seed): try store(try region(span), seed, task)
+        case .load(let span): return .value(try load(try region(span), task))
+        default: return nil
+        }
+        return .value(0)
+    }
+
+    private func performOnLocks(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .mlock(let span): try task.mlock(try region(span))
+        case .mlock2(let span, let flags):
+            guard flags.isSubset(of: .onFault) else { throw Errno.EINVAL }
+            try task.mlock(try region(span), onFault: flags.contains(.onFault))
+        case .munlock(let span): try task.munlock(try region(span))
+        case .mlockall(let flags): try task.mlockall(flags)
+        case .munlockall: task.munlockall()
+        default: return nil
+        }
+        return .value(0)
+    }
+
+    private func performOnFiles(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .ftruncate(let id, let length): try file(id).truncate(to: .bytes(length))
+        case .punchHole(let id, let offset, let length):
+            guard length != 0 else { throw Errno.EINVAL }
+            try file(id).punchHole(at: .bytes(offset), length: .bytes(length))
+        default: return nil
+        }
+        return .value(0)
+    }
+
+    private func performOnProcess(
+        _ call: Call, _ process: ProcessID, _ task: Machine.Task
+    ) throws -> Outcome {
+        switch call {
+        case .fork(let child, let sharesMemory):
+            tasks[child] = sharesMemory ? task.cloneSharingMemory() : try task.fork()
+            return .value(UInt64(UInt32(bitPattern: child.rawValue)))
+        case .exec(let image): try execute(image, task)
+        case .exit: end(process)
+        case .setLimit(let resource, let soft, let hard):
+            try task.setLimit(resource, soft: soft, hard: hard)
+        case .setLockPrivilege(let isHeld): task.setLockPrivilege(isHeld)
+        default: throw SystemFailure("\(call.kind.rawValue) is not carried out by the engine")
+        }
+        return .value(0)
+    }
+
+    private func end(_ process: ProcessID) { tasks.removeValue(forKey: process)?.exit() }
+
+    private func create(_ id: FileID, _ description: FileDescription) {
+        files[id]?.close()
+        files[id] = machine.makeFile(
+            named: description.name, kind: description.kind == .disk ? .disk : .memory,
+            length: .bytes(description.length), access: description.access,
+            isCached: description.isCached, largeFolios: description.largeFolios)
+    }
+
+    private func execute(_ image: ExecImage, _ task: Machine.Task) throws {
+        let areas = try image.areas.map { area in
+            Machine.ProgramArea(
+                region: Region(address: area.address, length: area.length),
+                protection: area.protection, file: try area.file.map(file),
+                offset: area.fileOffset, purpose: purpose(of: area.purpose))
+        }
+        try task.execute(
+            image.name, areas: areas, mapTop: image.mapTop, breakStart: image.breakStart)
+    }
+
+    private func purpose(of purpose: ExecImage.Area.Purpose) -> Machine.ProgramArea.Purpose {
+        switch purpose {
+        case .segment, .heap: .segment
+        case .stack: .stack
+        case .vdso: .vdso
+        case .vvar: .vvar
+        }
+    }
+
+    // MARK: Memory
+
+    private func store(_ region: Region, _ seed: UInt64, _ task: Machine.Task) throws {
+        try inPieces(region) { piece, offset in
+            let bytes = (offset..<offset + piece.length).map {
+                StorePattern.byte(seed: seed, offset: $0)
+            }
+            try task.write(bytes, at: piece.address)
+        }
+    }
+
+    private func load(_ region: Region, _ task: Machine.Task) throws -> UInt64 {
+        var checksum = StorePattern.emptyChecksum
+        try inPieces(region) { piece, _ in
+            for byte in try task.read(Int(piece.length), at: piece.address) {
+                checksum = StorePattern.checksum(checksum, adding: byte)
+            }
+        }
+        return checksum
+    }
+
+    /// A page at a time, so that a signal stops where the kernel's own would.
+    private func inPieces(_ region: Region, _ body: (Region, UInt64) throws -> Void) throws {
+        var offset: UInt64 = 0
+        while offset < region.length {
+            let address = region.address &+ offset
+            let length = min(region.length - offset, pageSize - address % pageSize)
+            try body(Region(address: address, length: length), offset)
+            offset += length
+        }
+    }
+
+    private func absolute(_ address: Address) throws(SystemFailure) -> UInt64 {
+        guard case .absolute(let value) = address else {
+            throw SystemFailure("an address was not resolved; give the work to a Runner")
+        }
+        return value
+    }
+
+    private func region(_ span: Span) throws(SystemFailure) -> Region {
+        guard case .absolute(let address, let length) = span else {
+            throw SystemFailure("a region was not resolved; give the work to a Runner")
+        }
+        return Region(address: address, length: length)
+    }
+
+    // MARK: Views
+
+    package func text(_ view: ProcessView, of process: ProcessID) throws -> String {
+        let task = try task(of: process)
+        return switch view {
+        case .maps: task.maps()
+        case .smaps: task.smaps()
+        case .smapsRollup: task.smapsRollup()
+        case .status: task.status()
+        case .statm: task.statm()
+        }
+    }
+
+    package func pagemap(
+        of process: ProcessID, address: UInt64, pages: Int
+    ) throws -> [UInt64] {
+        try task(of: process).pagemap(
+            Region(address: address, length: UInt64(pages) * pageSize))
+    }
+
+    package func text(_ view: MachineView) throws -> String {
+        switch view {
+        case .meminfo: machine.meminfo()
+        case .vmstat: machine.vmstat()
+        case .zoneinfo: machine.zoneinfo()
+        case .buddyinfo: machine.buddyinfo()
+        case .pagetypeinfo: machine.pagetypeinfo()
+        case .unusableIndex: machine.extfragUnusableIndex()
+        case .fragmentationIndex: machine.extfragIndex()
+        }
+    }
+
+    package func sample(of process: ProcessID) throws -> ProcessSample {
+        let figures = try task(of: process).figures()
+        var sample = ProcessSample()
+        sample.virtual = UInt64(figures.virtual) * pageSize
+        sample.anonymous = UInt64(figures.residentAnonymous) * pageSize
+        sample.file = UInt64(figures.residentFile) * pageSize
+        sample.sharedMemory = UInt64(figures.residentSharedMemory) * pageSize
+        sample.peakResident = UInt64(figures.peakResident) * pageSize
+        sample.locked = UInt64(figures.locked) * pageSize
+        sample.pageTables = UInt64(figures.tables) * pageSize
+        sample.minorFaults = UInt64(figures.minorFaults)
+        sample.majorFaults = UInt64(figures.majorFaults)
+        return sample
+    }
+
+    package func faultCounts() throws -> [FaultCount] {
+        let kinds: [(String, Event)] = [
+            ("anonymous", .faultAnonymous), ("zero page", .faultZeroPage),
+            ("file read", .faultFileRead), ("file shared write", .faultFileShared),
+            ("file private write", .faultFilePrivate), ("copy on write", .faultCopyOnWrite),
+            ("reused in place", .faultReuse), ("already resolved", .faultSpurious),
+            ("waited for the device", .pgmajfault),
+        ]
+        return kinds.map { FaultCount(kind: $0.0, count: UInt64(machine.total($0.1))) }
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+import Workloads
+
+@Suite struct WorkFileTests {
+    @Test func `work is read from a file by what the file is`() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("mooring-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+
+        let trace = folder.appendingPathComponent("a").path
+        let recording = Recording(command: "x", source: "y")
+        try WorkFile.write(recording.traceBytes(), to: trace)
+        guard case .recording(let loaded) = try WorkFile.load(trace).work else {
+            Issue.record("not a recording")
+            return
+        }
+        #expect(loaded == recording)
+
+        let scenario = folder.appendingPathComponent("b").path
+        try WorkFile.write(Array(Scenario.guide.utf8), to: scenario)
+        guard case .scenario(let read) = try WorkFile.load(scenario).work else {
+            Issue.record("not a scenario")
+            return
+        }
+        #expect(read == (try Scenario(parsing: Scenario.guide)))
+    }
+
+    @Test func `a file that is not there is told by its name`() {
+        let error = #expect(throws: FileFailure.self) { try WorkFile.kind(of: "/nowhere/at/all") }
+        #expect(error?.description.contains("/nowhere/at/all cannot be opened") == true)
+    }
+}
