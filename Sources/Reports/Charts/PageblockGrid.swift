@@ -93,7 +93,7 @@ struct PageblockGrid {
 
             """
         svg += labels
-        for owner in FrameOwner.allCases { svg += cells(of: owner) }
+        for owner in MemoryOwner.allCases { svg += cells(of: owner) }
         svg += "</svg></div>\n"
         let scale =
             "A cell is \(Figures.bytes(cellBytes))"
@@ -174,7 +174,7 @@ struct PageblockGrid {
     }
 
     /// All cells of an owner as two paths: the cells, and how far they are full.
-    private func cells(of owner: FrameOwner) -> Markup {
+    private func cells(of owner: MemoryOwner) -> Markup {
         let side = size - (size > 20 ? 2 : 1.5)
         let edge = coordinate(side)
         var back = ""
@@ -200,7 +200,7 @@ struct PageblockGrid {
     }
 }
 
-extension FrameOwner {
+extension MemoryOwner {
     /// What a legend calls it.
     var label: String {
         switch self {

@@ -46,7 +46,7 @@ extension PhysicalMap {
     }
 }
 
-extension FrameOwner {
+extension MemoryOwner {
     /// The letter that stands for it in compact maps.
     var letter: Character {
         switch self {

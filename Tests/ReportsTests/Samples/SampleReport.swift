@@ -200,7 +200,7 @@ private struct SampleMaker {
 extension SampleMaker {
     mutating func picture() -> MachinePicture {
         let count = Int(shape.memory.bytes / PhysicalMap.pageblockBytes)
-        let kinds: [FrameOwner] = [
+        let kinds: [MemoryOwner] = [
             .anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous,
         ]
         var cells: [PageblockCell] = []
