@@ -104,7 +104,9 @@ package struct PhysicalMap: Hashable, Sendable {
         let folded = map.folded(to: limit)
         let used = FrameHolder.allCases.map { ($0, UInt64(map.frames(of: $0)) * pageSize) }
         var blocks: [FrameHolder: Int] = [:]
-        for cell in 0..<map.cellCount { blocks[map.dominatingHolder(ofCell: cell), default: 0] += 1 }
+        for cell in 0..<map.cellCount {
+            blocks[map.dominatingHolder(ofCell: cell), default: 0] += 1
+        }
         self.init(
             cells: (0..<folded.cellCount).map { cell in
                 PageblockCell(
