@@ -16,6 +16,12 @@ extension Benchmark {
         Benchmark(.fork, atMost: 20, speedup: 2, EngineWork.fork),
         Benchmark(.forkExit, atMost: 20, speedup: 2, EngineWork.forkExit),
         Benchmark(.copyOnWrite, atMost: 90, speedup: 12, EngineWork.copyOnWrite),
+        Benchmark(.mprotectToggle, atMost: 6, speedup: 6, EngineWork.mprotectToggle),
+        Benchmark(.vmaChurn1, atMost: 300, speedup: 3, EngineWork.churn(beside: 1)),
+        Benchmark(.vmaChurn1000, atMost: 300, speedup: 3, EngineWork.churn(beside: 1_000)),
+        Benchmark(.vmaChurn60000, atMost: 300, speedup: 3, EngineWork.churn(beside: 60_000)),
+        Benchmark(.vmaSplitMerge, atMost: 350, speedup: 2.5, EngineWork.splitMerge),
+        Benchmark(.faultRandom, atMost: 120, speedup: 6, EngineWork.faultRandom),
         Benchmark(.lockedExit1, atMost: 40, speedup: 1.5, EngineWork.lockedExit(of: 1)),
         Benchmark(
             .lockedExit8, atMost: 40, speedup: 1.5, flatAgainst: .lockedExit1,
