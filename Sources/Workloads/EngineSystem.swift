@@ -224,7 +224,15 @@ package final class EngineSystem: MemorySystem {
     }
 
     package func text(_ view: MachineView) throws -> String {
-        throw SystemFailure("not yet")
+        switch view {
+        case .meminfo: machine.meminfo()
+        case .vmstat: machine.vmstat()
+        case .zoneinfo: machine.zoneinfo()
+        case .buddyinfo: machine.buddyinfo()
+        case .pagetypeinfo: machine.pagetypeinfo()
+        case .unusableIndex: machine.extfragUnusableIndex()
+        case .fragmentationIndex: machine.extfragIndex()
+        }
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {

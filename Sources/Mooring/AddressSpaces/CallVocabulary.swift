@@ -121,6 +121,8 @@ public struct Advice: RawRepresentable, Hashable, Sendable {
     public static let populateWrite = Advice(rawValue: 23)
     public static let dontNeedLocked = Advice(rawValue: 24)
     public static let collapse = Advice(rawValue: 25)
+    public static let guardInstall = Advice(rawValue: 102)
+    public static let guardRemove = Advice(rawValue: 103)
 }
 
 /// A resource limit of setrlimit(2) that memory calls look at.

@@ -21,6 +21,8 @@ enum LRURequest: UInt64 {
     case mlockNew = 2
     /// Count one locked VMA less.
     case munlock = 3
+    /// The contents of an anonymous frame are not needed any more (MADV_FREE).
+    case lazyFree = 4
 }
 
 /// One CPU's batch.
@@ -146,7 +148,19 @@ struct LRUBatches {
         case .mlock: countLock(pfn, frame, node: node, on: cpu)
         case .mlockNew: countLockOfNew(pfn, frame, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
+        case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
         }
+    }
+
+    /// Puts an anonymous frame among the inactive file frames, as one that can be dropped.
+    @inline(__always)
+    private func makeLazilyFree(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+        // RACE: isolated by somebody, or locked since it was asked for: then it stays in use.
+        guard frame.has([.onLRU, .anonymous, .swapBacked]), !frame.has(.unevictable) else { return }
+        lists.unlink(pfn, frame, node: node, on: cpu)
+        frame.clear([.onLRU, .active, .referenced, .swapBacked])
+        lists.add(pfn, frame, node: node, on: cpu)
+        cpu.count(.pglazyfree)
     }
 
     // MARK: The end of a frame's life

@@ -26,6 +26,7 @@ extension Machine.Task {
     ///   - flags: Whether it may or must move.
     ///   - address: Where it goes with MREMAP_FIXED, and a hint with MREMAP_DONTUNMAP alone.
     /// - Returns: Where it is now.
+    /// - Throws: The error that the kernel would report.
     @discardableResult
     public func mremap(
         _ region: Region, to length: ByteCount, _ flags: RemapFlags = [], at address: UInt64 = 0
@@ -43,6 +44,17 @@ extension Machine.Task {
             try machine.spaces.mremap(
                 caller, address: address, length: length, newLength: newLength, flags: flags,
                 newAddress: newAddress)
+        }
+    }
+
+    /// madvise(2).
+    public func madvise(_ region: Region, _ advice: Advice) throws(Errno) {
+        try madvise(address: region.address, length: region.length, advice: advice)
+    }
+
+    package func madvise(address: UInt64, length: UInt64, advice: Advice) throws(Errno) {
+        try enter { caller throws(Errno) in
+            try machine.spaces.madvise(caller, address: address, length: length, advice: advice)
         }
     }
 }

@@ -94,7 +94,7 @@ struct PageblockGrid {
 
             """
         svg += labels
-        for owner in FrameOwner.allCases { svg += cells(of: owner) }
+        for owner in FrameHolder.allCases { svg += cells(of: owner) }
         svg += "</svg></div>\n"
         let scale =
             "A cell is \(Figures.bytes(cellBytes))"
@@ -175,7 +175,7 @@ struct PageblockGrid {
     }
 
     /// All cells of an owner as two paths: the cells, and how far they are full.
-    private func cells(of owner: FrameOwner) -> Markup {
+    private func cells(of owner: FrameHolder) -> Markup {
         let side = size - (size > 20 ? 2 : 1.5)
         let edge = coordinate(side)
         var back = ""
@@ -201,7 +201,7 @@ struct PageblockGrid {
     }
 }
 
-extension FrameOwner {
+extension FrameHolder {
     /// What a legend calls it.
     var label: String {
         switch self {

@@ -200,7 +200,7 @@ private struct SampleMaker {
 extension SampleMaker {
     mutating func picture() -> MachinePicture {
         let count = Int(shape.memory.bytes / PhysicalMap.pageblockBytes)
-        let kinds: [FrameOwner] = [.anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous]
+        let kinds: [FrameHolder] = [.anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous]
         var cells: [PageblockCell] = []
         cells.reserveCapacity(count)
         for index in 0..<count {

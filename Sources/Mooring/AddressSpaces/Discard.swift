@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Advice about pages: MADV_FREE, MADV_REMOVE, MADV_WILLNEED.
+//
+// LAZY    A page given free keeps its contents until reclaim takes it, or until it is written again:
+//         its entry loses the accessed and dirty bits, its frame the swap-backed flag and its place
+//         among anonymous frames. Reclaim drops it while it is clean, and takes it back into use
+//         when it finds it dirty.
+// LOCKS   The address space's lock, shared; each table's lock.
+
+extension AddressSpaces {
+    /// MADV_FREE: says that nobody needs the contents of a range's pages.
+    func freeLazily(
+        _ vma: VMARef, _ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU
+    ) {
+        batches.drain(on: cpu)
+        var cleaned = 0
+        var address = start
+        while let table = tables.nextTable(root: space.root, &address, end: end) {
+            let next = min(end, TableLevel.pmd.next(after: address))
+            if table.frame.liveEntries > 0 {
+                table.lock(on: cpu)
+                for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
+                {
+                    cleaned += freeLazily(table, index, on: cpu)
+                }
+                table.unlock(on: cpu)
+            }
+            address = next
+        }
+        if cleaned > 0 { tlb.flush(space, pages: cleaned, on: cpu) }
+    }
+
+    /// Returns 1 if the entry had to be changed.
+    @inline(__always)
+    private func freeLazily(_ table: TableRef, _ index: Int, on cpu: CPU) -> Int {
+        let entry = table[index]
+        guard entry.isMapped, !entry.isUncounted else { return 0 }
+        let pfn = entry.frame
+        let frame = frames[pfn]
+        // A page that a forked relative maps is needed there.
+        guard frame.has(.anonymous), frame.mapCount == 1 else { return 0 }
+        let marks = Entry.accessed | Entry.dirty
+        if frame.has(.swapBacked) {
+            frame.counts.add(FrameRef.oneReference)
+            batches.requestTakingReference(.lazyFree, pfn, on: cpu)
+        }
+        guard entry.bits & marks != 0 else { return 0 }
+        table.set(index, table.take(index).without(marks))
+        return 1
+    }
+
+    /// MADV_REMOVE: punches a hole into the file behind a shared mapping.
+    func removePages(
+        _ vma: VMARef, from start: UInt64, to end: UInt64, on cpu: CPU
+    ) throws(Errno) {
+        guard !vma.flags.contains(.locked), let file = vma.file else { throw .EINVAL }
+        guard vma.flags.contains([.shared, .mayWrite]) else { throw .EACCES }
+        Truncation(cache: cache, unmapper: unmapper).punchHole(
+            in: file, offset: vma.pageOffset(of: start) << pageShift, length: end - start, on: cpu)
+    }
+
+    /// MADV_WILLNEED: reads a device's pages into the page cache; nothing waits for them.
+    func readAhead(_ vma: VMARef, from start: UInt64, to end: UInt64, on cpu: CPU) {
+        guard let file = vma.file, file.kind == .disk else { return }
+        var offset = vma.pageOffset(of: start)
+        let last = min(vma.pageOffset(of: end), file.pageCount)
+        while offset < last {
+            // Where memory ends, reading ahead just ends too.
+            guard case .found(_, let broughtIn) = cache.ensure(file, offset, on: cpu) else {
+                return
+            }
+            if broughtIn { cpu.count(.pgpgin, Int(pageSize >> 10)) }
+            offset += 1
+        }
+    }
+}
