@@ -1,11 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The engine's side of CLinuxHost/helper_timings_areas.c: protecting, making and splitting areas,
-// and finding one among many.
+// The engine's side of CLinuxHost/helper_timings_areas.c: moving, protecting, making and splitting
+// areas, and finding one among many.
 
 import Mooring
 
 extension EngineWork {
+    /// Moves populated memory to and fro; the first two moves warm.
+    private static func move(
+        _ scene: EngineScene, moves: Int, here: UInt64, there: UInt64
+    ) throws {
+        let task = try scene.machine.spawn()
+        var region = try task.mmap(
+            address: here, length: scene.length, protection: [.read, .write],
+            flags: [.private, .anonymous, .fixed])
+        try task.access(region, .write)
+        let length = scene.length
+        func run(_ moves: Int) throws {
+            for move in 0..<moves {
+                region = try task.mremap(
+                    region, to: length, [.mayMove, .fixed],
+                    at: move.isMultiple(of: 2) ? there : here)
+            }
+        }
+        try run(2)
+        try scene.measure { try run(moves) }
+        scene.units = scene.pages * moves
+        task.exit()
+    }
+
+    /// mremap between places at different offsets in 2 MiB: entries move.
+    @Sendable static func mremapMove(_ scene: EngineScene) throws {
+        try move(scene, moves: 4, here: 0x1000_0000_1000, there: 0x2000_0000_2000)
+    }
+
+    /// mremap between places at the same offset in 2 MiB: page tables move.
+    @Sendable static func mremapMoveAligned(_ scene: EngineScene) throws {
+        try move(scene, moves: 32, here: 0x1000_0000_0000, there: 0x2000_0000_0000)
+    }
+
     /// Populated memory made read-only and writable again; the first time warms.
     @Sendable static func mprotectToggle(_ scene: EngineScene) throws {
         let task = try scene.machine.spawn()
