@@ -23,22 +23,23 @@ final class Camera {
         // A picture walks every descriptor, so only clear growth is worth one.
         guard best == nil || used > mostUsed + mostUsed / 32 else { return }
         mostUsed = used
-        best = picture(moment: isLast ? "at the end" : "at its peak")
+        best = picture(isLast: isLast)
     }
 
     /// The picture that shows the most.
     func picture(_ configuration: MachineConfiguration) -> MachinePicture? { best }
 
-    private func picture(moment: String) -> MachinePicture {
+    private func picture(isLast: Bool) -> MachinePicture {
         let machine = system.machine
         return MachinePicture(
             configuration: machine.configuration.line,
+            moment: isLast ? "at the end of the run" : "when it was fullest",
             memory: PhysicalMap(machine.pageblockMap(), limit: Camera.cellLimit),
             zones: [
                 ZoneFragmentation(
                     name: "all memory", freeBlocks: machine.fragmentation().freeBlocks)
             ],
-            addressSpaces: addressSpaces(moment))
+            addressSpaces: addressSpaces(isLast ? "at the end" : "at its peak"))
     }
 
     /// The address spaces with the most resident memory, up to three.

@@ -76,6 +76,13 @@ package final class EngineSystem: MemorySystem {
                     flags: flags, file: try id.map(file), offset: offset))
         case .munmap(let span): try task.munmap(try region(span))
         case .mprotect(let span, let protection): try task.mprotect(try region(span), protection)
+        case .mremap(let span, let newLength, let flags, let newAddress):
+            let old = try region(span)
+            return .value(
+                try task.mremap(
+                    address: old.address, length: old.length, newLength: newLength, flags: flags,
+                    newAddress: try absolute(newAddress)))
+        case .madvise(let span, let advice): try task.madvise(try region(span), advice)
         case .brk(let address): return .value(task.brk(try absolute(address)))
         case .access(let span, let kind): try task.access(try region(span), kind)
         case .store(let span, let seed): try store(try region(span), seed, task)
@@ -224,7 +231,15 @@ package final class EngineSystem: MemorySystem {
     }
 
     package func text(_ view: MachineView) throws -> String {
-        throw SystemFailure("not yet")
+        switch view {
+        case .meminfo: machine.meminfo()
+        case .vmstat: machine.vmstat()
+        case .zoneinfo: machine.zoneinfo()
+        case .buddyinfo: machine.buddyinfo()
+        case .pagetypeinfo: machine.pagetypeinfo()
+        case .unusableIndex: machine.extfragUnusableIndex()
+        case .fragmentationIndex: machine.extfragIndex()
+        }
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {

@@ -49,11 +49,9 @@ struct AddressSpaceStrip {
         svg += heading
         svg += body
         if let end {
-            svg += """
-                <text x="\(AddressSpaceStrip.bar.left - 8)" y="\(top + 12)" \
-                class="end mono quiet">\(String(end, radix: 16))</text>
-
-                """
+            svg += .label(
+                String(end, radix: 16), x: AddressSpaceStrip.bar.left - 8, y: top + 12,
+                "end mono quiet")
         }
         return legend.markup + svg + "</svg></div>\n"
     }
@@ -72,14 +70,13 @@ struct AddressSpaceStrip {
 
     private var heading: Markup {
         let figures = AddressSpaceStrip.figures
-        return """
-            <g class="axis"><text x="\(AddressSpaceStrip.bar.left - 8)" y="14" class="end">from\
-            </text><text x="\(AddressSpaceStrip.name)" y="14">name</text>\
-            <text x="\(AddressSpaceStrip.rights)" y="14">rights</text>\
-            <text x="\(figures.size)" y="14" class="end">size</text>\
-            <text x="\(figures.resident)" y="14" class="end">resident</text></g>
-
-            """
+        var svg: Markup = "<g class=\"axis\">"
+        svg += .label("from", x: AddressSpaceStrip.bar.left - 8, y: 14, "end")
+        svg += .label("name", x: AddressSpaceStrip.name, y: 14)
+        svg += .label("rights", x: AddressSpaceStrip.rights, y: 14)
+        svg += .label("size", x: figures.size, y: 14, "end")
+        svg += .label("resident", x: figures.resident, y: 14, "end")
+        return svg + "</g>\n"
     }
 
     // MARK: Rows
@@ -99,42 +96,40 @@ struct AddressSpaceStrip {
         let centre = (bar.left + bar.right) / 2
         let label = "\(Figures.bytes(length)) unmapped"
         let half = Double(label.count) * 3.2 + 8
-        return """
-            <g class="gap"><path d="M\(bar.left) \(middle)H\(centre - half)M\(centre + half) \
-            \(middle)H\(bar.right)"/><text x="\(centre)" y="\(middle + 4)" class="mid">\(label)\
-            </text></g>
-
+        let lines: Markup = """
+            <path d="M\(bar.left) \(middle)H\(centre - half)M\(centre + half) \
+            \(middle)H\(bar.right)"/>
             """
+        return "<g class=\"gap\">\(lines)\(.label(label, x: centre, y: middle + 4, "mid"))</g>\n"
     }
 
     private func area(_ row: AddressSpaceRow, at top: Double, height: Double) -> Markup {
         let bar = AddressSpaceStrip.bar
         let full = bar.right - bar.left
-        let inner = height - 2
         let share = row.mapped > 0 ? min(1, Double(row.resident) / Double(row.mapped)) : 0
         let lockedShare = row.mapped > 0 ? min(1, Double(row.locked) / Double(row.mapped)) : 0
-        let baseline = top + height / 2 + 3
         let figures = AddressSpaceStrip.figures
-        let style: Markup = "k-\(row.kind.rawValue)"
-        var svg: Markup = "<g><title>\(description(row))</title>"
-        svg += "<rect class=\"back \(style)\" x=\"\(bar.left)\" y=\"\(top)\" width=\"\(full)\" height=\"\(inner)\"/>"
-        if share > 0 {
-            // One resident page of many is still seen.
-            let filled = max(2, share * full)
-            svg += "<rect class=\"\(style)\" x=\"\(bar.left)\" y=\"\(top)\" width=\"\(filled)\" height=\"\(inner)\"/>"
-        }
-        if lockedShare > 0 {
-            let hatched = max(4, lockedShare * full)
-            svg += "<rect class=\"hatched\" x=\"\(bar.left)\" y=\"\(top)\" width=\"\(hatched)\" height=\"\(inner)\"/>"
-        }
-        svg += "<text x=\"\(bar.left - 8)\" y=\"\(baseline)\" class=\"end mono quiet\">\(String(row.start, radix: 16))</text>"
-        svg += "<text x=\"\(AddressSpaceStrip.name)\" y=\"\(baseline)\" class=\"mono\">\(label(row))</text>"
-        svg += "<text x=\"\(AddressSpaceStrip.rights)\" y=\"\(baseline)\" class=\"mono quiet\">\(row.rights)</text>"
-        svg += "<text x=\"\(figures.size)\" y=\"\(baseline)\" class=\"end\">\(Figures.bytes(row.mapped))</text>"
+        let style = "k-\(row.kind.rawValue)"
         let resident =
-            row.resident == 0
-            ? "–" : "\(Figures.bytes(row.resident)) · \(Figures.percent(share))"
-        svg += "<text x=\"\(figures.resident)\" y=\"\(baseline)\" class=\"end\">\(resident)</text>"
+            row.resident == 0 ? "–" : "\(Figures.bytes(row.resident)) · \(Figures.percent(share))"
+
+        var svg: Markup = "<g><title>\(description(row))</title>"
+        func fill(_ style: String, _ width: Double) {
+            svg += .rectangle(style, x: bar.left, y: top, width: width, height: height - 2)
+        }
+        fill("back " + style, full)
+        // One resident page of many is still seen.
+        if share > 0 { fill(style, max(2, share * full)) }
+        if lockedShare > 0 { fill("hatched", max(4, lockedShare * full)) }
+
+        func write(_ text: String, _ x: Double, _ style: String) {
+            svg += .label(text, x: x, y: top + height / 2 + 3, style)
+        }
+        write(String(row.start, radix: 16), bar.left - 8, "end mono quiet")
+        write(label(row), AddressSpaceStrip.name, "mono")
+        write(row.rights, AddressSpaceStrip.rights, "mono quiet")
+        write(Figures.bytes(row.mapped), figures.size, "end")
+        write(resident, figures.resident, "end")
         return svg + "</g>\n"
     }
 

@@ -76,18 +76,18 @@ struct AreaChart {
         for tick in up.ticks {
             let height = plot.bottom - up.share(tick.value) * (plot.bottom - plot.top)
             svg += "<path class=\"grid\" d=\"M\(plot.left) \(height)H\(plot.right)\"/>"
-            svg += "<text x=\"\(plot.left - 8)\" y=\"\(height + 4)\" class=\"end\">\(tick.label)</text>"
+            svg += .label(tick.label, x: plot.left - 8, y: height + 4, "end")
         }
         for tick in across.ticks {
             let place = plot.left + across.share(tick.value) * (plot.right - plot.left)
             svg += "<path class=\"tick\" d=\"M\(place) \(plot.bottom)v5\"/>"
             // A label at the right edge would be cut off if it were centred.
-            let side: Markup = place > plot.right - 24 ? "end" : "mid"
-            svg += "<text x=\"\(place)\" y=\"\(plot.bottom + 18)\" class=\"\(side)\">\(tick.label)</text>"
+            let side = place > plot.right - 24 ? "end" : "mid"
+            svg += .label(tick.label, x: place, y: plot.bottom + 18, side)
         }
         let caption = series.isTimed ? "time since the recording began" : "operations"
         let middle = (plot.left + plot.right) / 2
-        svg += "<text x=\"\(middle)\" y=\"\(plot.bottom + 35)\" class=\"mid\">\(caption)</text>"
+        svg += .label(caption, x: middle, y: plot.bottom + 35, "mid")
         return svg + "</g>\n"
     }
 
@@ -120,8 +120,8 @@ struct AreaChart {
             }
             guard !path.isEmpty else { continue }
             svg += "<path class=\"\(series.style(index))\" d=\"\(path)\">"
-            svg += "<title>\(series.bands[index].label), at most \(series.bands[index].peak)</title>"
-            svg += "</path>"
+            let name = series.bands[index].label
+            svg += "<title>\(name), at most \(series.bands[index].peak)</title></path>"
         }
         return svg + "</g>\n"
     }
@@ -161,7 +161,7 @@ struct AreaChart {
             let label = shortened(series.bands[index].label, to: 28)
             let half = Double(label.count) * 3.6 + 6
             guard let place = room(in: band, halfWidth: half) else { continue }
-            svg += "<text x=\"\(place.x)\" y=\"\(place.y + 4)\" class=\"mid\">\(label)</text>"
+            svg += .label(label, x: place.x, y: place.y + 4, "mid")
         }
         return svg + "</g>\n"
     }
@@ -209,7 +209,9 @@ struct AreaChart {
                 series.isTimed
                 ? Figures.nanoseconds(place) : "operation \(Figures.count(Int(place)))"
             var text = "\(moment): \(Figures.bytes(series.total[first])) resident"
-            if series.locked[first] > 0 { text += ", \(Figures.bytes(series.locked[first])) locked" }
+            if series.locked[first] > 0 {
+                text += ", \(Figures.bytes(series.locked[first])) locked"
+            }
             for band in series.bands where band.values[first] > 0 && series.bands.count > 1 {
                 text += "\n\(band.label): \(Figures.bytes(band.values[first]))"
             }

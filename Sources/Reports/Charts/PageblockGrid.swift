@@ -27,7 +27,7 @@ struct PageblockGrid {
     /// Rows with the place of their upper edge.
     private let rows: [(row: Row, top: Double)]
     private let height: Double
-    private let left = 84.0
+    private let left = 100.0
 
     init(_ map: PhysicalMap) {
         // A row is a power of two of cells, so that each begins at a round address.
@@ -94,7 +94,7 @@ struct PageblockGrid {
 
             """
         svg += labels
-        for owner in FrameOwner.allCases { svg += cells(of: owner) }
+        for owner in FrameHolder.allCases { svg += cells(of: owner) }
         svg += "</svg></div>\n"
         let scale =
             "A cell is \(Figures.bytes(cellBytes))"
@@ -153,8 +153,8 @@ struct PageblockGrid {
                 // An address that is not round is as well left out, if others say where we are.
                 guard top >= next else { continue }
                 let address = UInt64(row * columns) * cellBytes
-                svg += "<text x=\"\(left - 10)\" y=\"\(top + size / 2 + 3)\" class=\"end\">"
-                svg += "\(address == 0 ? "0" : Figures.bytes(address))</text>"
+                svg += .label(
+                    Figures.exactBytes(address), x: left - 10, y: top + size / 2 + 3, "end")
                 next = top + 4 * size - 1
             case .free(let rows):
                 let cells = min(rows.upperBound * columns, map.cells.count)
@@ -165,9 +165,9 @@ struct PageblockGrid {
                 let line = top + 13
                 svg += """
                     <path class="skip" d="M\(left) \(line)H\(middle - half)M\(middle + half) \
-                    \(line)H\(left + Double(columns) * size)"/><text x="\(middle)" \
-                    y="\(line + 4)" class="mid">\(label)</text>
+                    \(line)H\(left + Double(columns) * size)"/>
                     """
+                svg += .label(label, x: middle, y: line + 4, "mid")
                 next = 0
             }
         }
@@ -175,7 +175,7 @@ struct PageblockGrid {
     }
 
     /// All cells of an owner as two paths: the cells, and how far they are full.
-    private func cells(of owner: FrameOwner) -> Markup {
+    private func cells(of owner: FrameHolder) -> Markup {
         let side = size - (size > 20 ? 2 : 1.5)
         let edge = coordinate(side)
         var back = ""
@@ -201,7 +201,7 @@ struct PageblockGrid {
     }
 }
 
-extension FrameOwner {
+extension FrameHolder {
     /// What a legend calls it.
     var label: String {
         switch self {

@@ -62,7 +62,8 @@ struct TimelineSeries {
             ? ranked.count : TimelineSeries.bandLimit
         let own = Set(ranked.prefix(limit))
         let names = Dictionary(
-            summary.processes.map { ($0.process, $0.name) }, uniquingKeysWith: { first, _ in first })
+            summary.processes.map { ($0.process, $0.name) }, uniquingKeysWith: { first, _ in first }
+        )
         bands = order.filter(own.contains).map { process in
             Band(
                 label: "\(names[process] ?? "") \(process.rawValue)",

@@ -62,7 +62,7 @@ extension HTMLReport {
         add(
             "Page faults", Figures.count(report.faultCount),
             major > 0
-                ? "\(Figures.count(major)) of them major" : "none of them major")
+                ? "\(Figures.count(major)) major" : "none major")
         let failed = report.systemCalls.reduce(0) { $0 + $1.errorCount }
         add(
             "System calls", Figures.count(report.callCount),
@@ -70,7 +70,7 @@ extension HTMLReport {
         let living = summary.processes.count { $0.lastStep == nil }
         add(
             "Processes", Figures.count(summary.processes.count),
-            living > 0 ? "\(Figures.count(living)) outlived the work" : "all have ended")
+            living > 0 ? "\(Figures.count(living)) still alive" : "all have ended")
         add(
             "Operations", Figures.count(summary.operations),
             "in \(Figures.duration(summary.elapsed))")
@@ -91,9 +91,9 @@ extension HTMLReport {
     }
 
     var physicalMemory: Markup {
-        guard let memory = report.picture?.memory else { return "" }
+        guard let picture = report.picture, let memory = picture.memory else { return "" }
         return section(
-            "Physical memory",
+            "Physical memory \(picture.moment)",
             lead: "\(Figures.bytes(memory.bytes)) in pageblocks of "
                 + "\(Figures.bytes(PhysicalMap.pageblockBytes)), from address 0; the colour is that "
                 + "of the owner of most of what is in use.",
@@ -114,7 +114,8 @@ extension HTMLReport {
     }
 
     var fragmentation: Markup {
-        let zones = (report.picture?.zones ?? []).filter { !$0.rows.isEmpty }
+        guard let picture = report.picture else { return "" }
+        let zones = picture.zones.filter { !$0.rows.isEmpty }
         guard !zones.isEmpty else { return "" }
         var contents: Markup = ""
         for zone in zones.prefix(Limit.zones) {
@@ -127,8 +128,8 @@ extension HTMLReport {
                 """
         }
         return section(
-            "Free memory and its fragmentation",
-            lead: "At the end of the run. Unusable: how much of free memory is in blocks too small "
+            "Free memory and its fragmentation \(picture.moment)",
+            lead: "Unusable: how much of free memory is in blocks too small "
                 + "for a request. Fragmentation: why a request would fail, toward 0 for lack of "
                 + "memory, toward 1 because free memory is scattered.",
             contents)
@@ -161,30 +162,39 @@ extension HTMLReport {
             "Differences from the recording", id: "differences",
             lead: "Where a mapping lies elsewhere than recorded, later operations follow it there, "
                 + "so that one difference does not bring about the next.",
-            report.differenceTable(limit: Limit.findings).markup)
+            boxed(report.differenceTable(limit: Limit.findings)))
     }
 
     var failures: Markup {
         guard report.summary.failureCount > 0 else { return "" }
         return section(
             "Claims that do not hold", id: "claims",
-            report.failureTable(limit: Limit.findings).markup)
+            boxed(report.failureTable(limit: Limit.findings)))
     }
 
     var comparison: Markup {
         guard let comparison = report.comparison else { return "" }
-        var contents = comparison.figureTable.markup
+        var contents: Markup = "<div class=\"halves\"><div><h3>The whole run</h3>\n"
+        contents += comparison.figureTable.markup + "</div>\n"
         let processes = comparison.processTable(limit: 20)
         if !processes.rows.isEmpty {
-            contents += "<h3>Peak resident memory of each process</h3>\n" + processes.markup
+            contents += "<div><h3>Peak resident memory of each process</h3>\n"
+            contents += processes.markup + "</div>\n"
         }
-        contents += "<h3>\(Figures.count(comparison.differenceCount, "difference")) in outcomes</h3>\n"
+        contents += "</div>\n"
+        let count = Figures.count(comparison.differenceCount, "difference")
+        contents += "<h3>\(count) in outcomes</h3>\n"
         if comparison.differenceCount > 0 {
-            contents += comparison.differenceTable(limit: Limit.findings).markup
+            contents += boxed(comparison.differenceTable(limit: Limit.findings))
         }
         return section(
             "\(comparison.systems.joined(separator: " and ")) side by side", id: "comparison",
             contents)
+    }
+
+    /// A table that may be long, in a box that scrolls.
+    private func boxed(_ table: Table) -> Markup {
+        table.rows.count > 20 ? "<div class=\"tall\">\(table.markup)</div>\n" : table.markup
     }
 
     // MARK: How it was made
@@ -197,7 +207,8 @@ extension HTMLReport {
         add("source", "\(report.source.name)")
         if let command = report.source.command { add("recorded", "<code>\(command)</code>") }
         if let place = report.source.recordedOn { add("recorded on", "\(place)") }
-        add("system", "\(report.comparison?.systems.joined(separator: ", ") ?? report.summary.system)")
+        let systems = report.comparison?.systems.joined(separator: ", ")
+        add("system", "\(systems ?? report.summary.system)")
         if let picture = report.picture { add("machine", "\(picture.configuration)") }
         add("version", "Mooring \(production.version)")
         if let date = production.date { add("made", "\(date)") }

@@ -47,13 +47,16 @@ enum HTMLStyle {
         .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));
         gap:12px;margin:12px 0}
         .pair section{margin:0}
+        .halves{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:0 40px}
         .lead,.note,.empty{color:var(--quiet);font-size:14px}
         .note{font-size:13px;margin:8px 0 0}
         .scroll{overflow-x:auto}
+        .tall .scroll{max-height:560px;overflow:auto}
+        .tall th{position:sticky;top:0;background:var(--card)}
         table{border-collapse:collapse;width:100%;font-size:14px;
         font-variant-numeric:tabular-nums}
         th{font-weight:500;color:var(--quiet);font-size:13px;text-align:left;vertical-align:bottom}
-        th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);white-space:nowrap}
+        th,td{padding:4px 14px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}
         th:last-child,td:last-child{padding-right:0}
         tbody tr:last-child td{border-bottom:0}
         th[title]{text-decoration:underline dotted;text-underline-offset:3px;cursor:help}
@@ -78,7 +81,7 @@ enum HTMLStyle {
         .end{text-anchor:end}.mid{text-anchor:middle}text.mono{font-size:11.5px}
         .grid{stroke:var(--line);fill:none}.tick{stroke:var(--quiet)}
         .bands path{stroke:var(--card);stroke-width:.8;stroke-linejoin:round}
-        .names text{font-weight:600;paint-order:stroke;stroke:var(--halo);stroke-width:3px;
+        .names text{fill:#fff;font-weight:600;paint-order:stroke;stroke:#000a;stroke-width:3px;
         stroke-linejoin:round}
         path.locked-line{fill:none;stroke:var(--ink);stroke-width:2;stroke-dasharray:6 3}
         path.halo{fill:none;stroke:var(--halo);stroke-width:5}
@@ -110,7 +113,7 @@ enum HTMLStyle {
         font-size:14px}
         dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
         svg.defs{position:absolute;width:0;height:0;min-width:0}
-        @media print{body{background:none}section,.card{break-inside:avoid}}
+        @media print{.tall .scroll{max-height:none}body{background:none}section,.card{break-inside:avoid}}
         """
 
     /// Says which cell of the map the pointer is over.

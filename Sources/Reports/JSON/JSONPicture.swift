@@ -47,7 +47,7 @@ extension PhysicalMap {
     }
 }
 
-extension FrameOwner {
+extension FrameHolder {
     /// The letter that stands for it in compact maps.
     var letter: Character {
         switch self {

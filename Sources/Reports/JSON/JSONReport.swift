@@ -13,7 +13,7 @@ import Workloads
 /// schema                "mooring.run/1"
 /// source                kind ("recording" | "scenario"), name, [command], [recordedOn]
 /// system                what did the work: "mooring", "Linux 6.18.44"
-/// machine               [configuration]
+/// machine               [configuration], [moment]: when memory and fragmentation were so
 /// operations            how many were carried out
 /// elapsed               seconds
 /// agrees                whether nothing differs, every claim holds, and the run went to its end

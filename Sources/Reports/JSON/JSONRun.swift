@@ -16,6 +16,7 @@ struct JSONRun: Encodable {
 
     struct Machine: Encodable {
         var configuration: String?
+        var moment: String?
     }
 
     struct Recording: Encodable {
@@ -82,7 +83,8 @@ struct JSONRun: Encodable {
             kind: report.source.kind.rawValue, name: report.source.name,
             command: report.source.command, recordedOn: report.source.recordedOn)
         system = summary.system
-        machine = Machine(configuration: report.picture?.configuration)
+        machine = Machine(
+            configuration: report.picture?.configuration, moment: report.picture?.moment)
         operations = summary.operations
         elapsed = Figures.seconds(summary.elapsed)
         agrees = Verdict(report).isGood

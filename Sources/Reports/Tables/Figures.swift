@@ -19,6 +19,13 @@ enum Figures {
         return "\(fixed(value, decimals: isWhole || value >= 99.95 ? 0 : 1)) \(units[unit])"
     }
 
+    /// A size in the largest unit that it is a whole number of: `3,968 MiB`.
+    static func exactBytes(_ bytes: UInt64) -> String {
+        guard bytes > 0 else { return "0" }
+        let unit = min(bytes.trailingZeroBitCount / 10, units.count - 1)
+        return "\(count(bytes >> UInt64(10 * unit))) \(units[unit])"
+    }
+
     /// A count with its thousands set apart: `12,345`.
     static func count(_ count: some BinaryInteger) -> String {
         let digits = String(count.magnitude)

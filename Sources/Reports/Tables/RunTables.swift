@@ -9,51 +9,10 @@ extension RunReport {
     /// Processes in the order of appearance; of many, those that held most.
     func processTable(limit: Int) -> Table {
         let hasRecorded = summary.processes.contains { $0.recordedPeakResident != nil }
-        var columns: [Table.Column] = [
-            .elastic("process"), .right("pid"), .right("parent"),
-            .left(
-                "lifetime", "From the step it appeared in to the step it ended in",
-                yielding: .isDropped),
-            .right("peak resident", short: "resident", "The most that was resident at one time (VmHWM)"),
-            .right("locked", "The most that was locked (VmLck), as seen after calls that lock"),
-            .right("page tables", short: "tables", "The most that its page tables took (VmPTE)"),
-            .right("minor", "Faults that waited for no device"),
-            .right("major", "Faults that waited for a device"),
-        ]
-        if hasRecorded {
-            columns += [
-                .right(
-                    "recorded peak", short: "recorded",
-                    "VmHWM of the last program it ran, as the recording says"),
-                .right("off by", "How far the peak at the end is from the recorded one"),
-            ]
-        }
-        var table = Table(columns)
+        var table = Table(RunReport.processColumns(hasRecorded: hasRecorded))
         let kept = Set(processesByPeak.prefix(limit).map(\.process))
-        let steps = Double(stepCount)
         for process in summary.processes where kept.contains(process.process) {
-            let end = process.lastStep
-            let share = Double(process.firstStep) / steps
-            let lifetime = Table.Cell(
-                Figures.count(process.firstStep) + "–" + (end.map { Figures.count($0) } ?? "end"),
-                bar: share...max(share, min(1, end.map { Double($0 + 1) / steps } ?? 1)))
-            var row: [Table.Cell] = [
-                Table.Cell(process.name, .strong), "\(process.process.rawValue)",
-                process.parent.map { "\($0.rawValue)" } ?? .none,
-                lifetime, .bytes(process.peak.resident), .bytes(process.peak.locked),
-                .bytes(process.peak.pageTables), .count(process.minorFaults),
-                .count(process.majorFaults),
-            ]
-            if hasRecorded {
-                row.append(process.recordedPeakResident.map { .bytes($0) } ?? .none)
-                row.append(
-                    process.deviation.map { deviation in
-                        Table.Cell(
-                            Figures.deviation(deviation),
-                            deviation.magnitude <= RunReport.tolerance ? .good : .bad)
-                    } ?? .none)
-            }
-            table.rows.append(row)
+            table.rows.append(row(process, hasRecorded: hasRecorded))
         }
         let rest = processesByPeak.dropFirst(limit)
         if let largest = rest.first {
@@ -62,6 +21,53 @@ extension RunReport {
                 + "\(Figures.bytes(largest.peak.resident))"
         }
         return table
+    }
+
+    private static func processColumns(hasRecorded: Bool) -> [Table.Column] {
+        let columns: [Table.Column] = [
+            .elastic("process"), .right("pid"), .right("parent"),
+            .left(
+                "lifetime", "From the step it appeared in to the step it ended in",
+                yielding: .isDropped),
+            .right(
+                "peak resident", short: "resident",
+                "The most that was resident at one time (VmHWM)"),
+            .right("locked", "The most that was locked (VmLck), as seen after calls that lock"),
+            .right("page tables", short: "tables", "The most that its page tables took (VmPTE)"),
+            .right("minor", "Faults that waited for no device"),
+            .right("major", "Faults that waited for a device"),
+        ]
+        guard hasRecorded else { return columns }
+        return columns + [
+            .right(
+                "recorded peak", short: "recorded",
+                "VmHWM of the last program it ran, as the recording says"),
+            .right("off by", "How far the peak at the end is from the recorded one"),
+        ]
+    }
+
+    private func row(_ process: ProcessSummary, hasRecorded: Bool) -> [Table.Cell] {
+        let steps = Double(stepCount)
+        let start = Double(process.firstStep) / steps
+        let end = process.lastStep.map { Double($0 + 1) / steps } ?? 1
+        let lifetime = Table.Cell(
+            Figures.count(process.firstStep) + "–"
+                + (process.lastStep.map { Figures.count($0) } ?? "end"),
+            bar: start...max(start, min(1, end)))
+        let cells: [Table.Cell] = [
+            Table.Cell(process.name, .strong), "\(process.process.rawValue)",
+            process.parent.map { "\($0.rawValue)" } ?? .none,
+            lifetime, .bytes(process.peak.resident), .bytes(process.peak.locked),
+            .bytes(process.peak.pageTables), .count(process.minorFaults),
+            .count(process.majorFaults),
+        ]
+        guard hasRecorded else { return cells }
+        let offBy = process.deviation.map { deviation in
+            Table.Cell(
+                Figures.deviation(deviation),
+                deviation.magnitude <= RunReport.tolerance ? .good : .bad)
+        }
+        return cells + [process.recordedPeakResident.map { .bytes($0) } ?? .none, offBy ?? .none]
     }
 
     /// System calls, the most frequent first.
@@ -189,10 +195,10 @@ extension ZoneFragmentation {
     var line: String {
         guard freeBytes > 0 else { return "\(name): nothing free" }
         let largest = rows.last { $0.freeBlocks > 0 }?.blockBytes ?? 0
-        var line = "\(name): \(Figures.bytes(freeBytes)) free, largest block \(Figures.bytes(largest))"
+        var line = "\(name): \(Figures.bytes(freeBytes)) free"
         if let huge = rows.first(where: { $0.order == 9 }) {
             line += ", \(Figures.percent(Double(huge.unusable) / 1000)) of it unusable for 2 MiB"
         }
-        return line
+        return line + "; largest block \(Figures.bytes(largest))"
     }
 }

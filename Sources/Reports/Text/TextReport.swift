@@ -45,7 +45,7 @@ package struct TextReport: CustomStringConvertible {
         let source = report.source
         var lines = [field("source", "\(source.name) (\(source.kind.rawValue))")]
         if let command = source.command { lines.append(field("command", command)) }
-        if let recordedOn = source.recordedOn { lines.append(field("recorded", "on \(recordedOn)")) }
+        if let place = source.recordedOn { lines.append(field("recorded", "on \(place)")) }
         let system = report.comparison?.systems.joined(separator: " and ") ?? report.summary.system
         let machine = report.picture.map { ", \($0.configuration)" } ?? ""
         lines.append(field("run on", system + machine))
@@ -85,7 +85,8 @@ package struct TextReport: CustomStringConvertible {
 
     private var memory: [String] {
         let peak = report.summary.peak
-        var text = "\(Figures.bytes(peak.resident)) resident, \(Figures.bytes(peak.locked)) locked, "
+        var text = "\(Figures.bytes(peak.resident)) resident, "
+        text += "\(Figures.bytes(peak.locked)) locked, "
         text += "\(Figures.bytes(peak.pageTables)) of page tables"
         if report.summary.processes.count > 1 { text += ", summed over processes" }
         var lines = [field("at peak", text)]

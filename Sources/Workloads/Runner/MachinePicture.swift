@@ -10,6 +10,8 @@ import Mooring
 package struct MachinePicture: Hashable, Sendable {
     /// The machine in one line: `4 GiB, 1 node, 2 CPUs, mlock counts`.
     package var configuration: String
+    /// When the machine looked like this: `at the end of the run`, `when it was fullest`.
+    package var moment: String
     /// Who holds physical memory where.
     package var memory: PhysicalMap?
     /// How scattered free memory is, zone by zone.
@@ -18,10 +20,12 @@ package struct MachinePicture: Hashable, Sendable {
     package var addressSpaces: [AddressSpacePicture]
 
     package init(
-        configuration: String, memory: PhysicalMap? = nil, zones: [ZoneFragmentation] = [],
+        configuration: String, moment: String = "at the end of the run",
+        memory: PhysicalMap? = nil, zones: [ZoneFragmentation] = [],
         addressSpaces: [AddressSpacePicture] = []
     ) {
         self.configuration = configuration
+        self.moment = moment
         self.memory = memory
         self.zones = zones
         self.addressSpaces = addressSpaces
@@ -31,11 +35,11 @@ package struct MachinePicture: Hashable, Sendable {
 /// One pageblock of physical memory, or several neighbours as one.
 package struct PageblockCell: Hashable, Sendable {
     /// Who holds most of what is used.
-    package var owner: FrameOwner
+    package var owner: FrameHolder
     /// How much of it is used: 0 nothing, 1 all.
     package var fullness: Double
 
-    package init(_ owner: FrameOwner, fullness: Double) {
+    package init(_ owner: FrameHolder, fullness: Double) {
         self.owner = owner
         self.fullness = fullness
     }
@@ -45,13 +49,13 @@ package struct PageblockCell: Hashable, Sendable {
 package struct PhysicalMap: Hashable, Sendable {
     /// How much of the machine one owner has.
     package struct Tally: Hashable, Sendable {
-        package var owner: FrameOwner
+        package var owner: FrameHolder
         /// Pageblocks in which this owner has most of what is used.
         package var pageblocks: Int
-        /// The used memory in those; of ``FrameOwner/free``, what is free anywhere.
+        /// The used memory in those; of ``FrameHolder/free``, what is free anywhere.
         package var bytes: UInt64
 
-        package init(_ owner: FrameOwner, pageblocks: Int, bytes: UInt64) {
+        package init(_ owner: FrameHolder, pageblocks: Int, bytes: UInt64) {
             self.owner = owner
             self.pageblocks = pageblocks
             self.bytes = bytes
@@ -65,7 +69,7 @@ package struct PhysicalMap: Hashable, Sendable {
     package var pageblocksPerCell: Int
     /// Pageblocks of the machine; the last cell may stand for fewer than the others.
     package var pageblocks: Int
-    /// What each owner has, in the order of ``FrameOwner/allCases``; without those that have none.
+    /// What each owner has, in the order of ``FrameHolder/allCases``; without those that have none.
     package var tallies: [Tally]
 
     /// A map that somebody has folded and counted.
@@ -79,8 +83,8 @@ package struct PhysicalMap: Hashable, Sendable {
 
     /// A map with a cell for each pageblock; the counts are taken from it.
     package init(pageblocks: [PageblockCell]) {
-        var blocks: [FrameOwner: Int] = [:]
-        var used: [FrameOwner: Double] = [:]
+        var blocks: [FrameHolder: Int] = [:]
+        var used: [FrameHolder: Double] = [:]
         for cell in pageblocks {
             blocks[cell.owner, default: 0] += 1
             if cell.owner != .free { used[cell.owner, default: 0] += cell.fullness }
@@ -88,7 +92,7 @@ package struct PhysicalMap: Hashable, Sendable {
         }
         self.init(
             cells: pageblocks, pageblocksPerCell: 1, pageblocks: pageblocks.count,
-            tallies: FrameOwner.allCases.compactMap { owner in
+            tallies: FrameHolder.allCases.compactMap { owner in
                 let bytes = UInt64((used[owner] ?? 0) * Double(PhysicalMap.pageblockBytes))
                 guard let count = blocks[owner] ?? (bytes > 0 ? 0 : nil) else { return nil }
                 return Tally(owner, pageblocks: count, bytes: bytes)
@@ -98,13 +102,13 @@ package struct PhysicalMap: Hashable, Sendable {
     /// The engine's map of a machine, folded to at most `limit` cells.
     package init(_ map: PageblockMap, limit: Int) {
         let folded = map.folded(to: limit)
-        let used = FrameOwner.allCases.map { ($0, UInt64(map.frames(of: $0)) * pageSize) }
-        var blocks: [FrameOwner: Int] = [:]
-        for cell in 0..<map.cellCount { blocks[map.dominatingOwner(ofCell: cell), default: 0] += 1 }
+        let used = FrameHolder.allCases.map { ($0, UInt64(map.frames(of: $0)) * pageSize) }
+        var blocks: [FrameHolder: Int] = [:]
+        for cell in 0..<map.cellCount { blocks[map.dominatingHolder(ofCell: cell), default: 0] += 1 }
         self.init(
             cells: (0..<folded.cellCount).map { cell in
                 PageblockCell(
-                    folded.dominatingOwner(ofCell: cell),
+                    folded.dominatingHolder(ofCell: cell),
                     fullness: Double(folded.usedFrames(inCell: cell))
                         / Double(max(1, folded.frames(inCell: cell))))
             },
@@ -131,13 +135,13 @@ package struct PhysicalMap: Hashable, Sendable {
         folded.reserveCapacity(cells.count / factor + 1)
         for start in stride(from: 0, to: cells.count, by: factor) {
             let part = cells[start..<min(start + factor, cells.count)]
-            var used: [FrameOwner: Double] = [:]
+            var used: [FrameHolder: Double] = [:]
             for cell in part where cell.owner != .free {
                 used[cell.owner, default: 0] += cell.fullness
             }
             // The order of cases decides between equals, not that of a dictionary.
-            var owner = FrameOwner.free
-            for candidate in FrameOwner.allCases
+            var owner = FrameHolder.free
+            for candidate in FrameHolder.allCases
             where (used[candidate] ?? 0) > (used[owner] ?? 0) { owner = candidate }
             let sum = used.values.reduce(0, +)
             folded.append(PageblockCell(owner, fullness: sum / Double(part.count)))

@@ -131,11 +131,13 @@ private struct SampleMaker {
         ]
         summary.accesses = [
             AccessTally(kind: .read, count: 21000, pages: 44021),
-            AccessTally(kind: .write, count: 18100, pages: 61020, signals: [.segmentationUnmapped: 1]),
+            AccessTally(
+                kind: .write, count: 18100, pages: 61020, signals: [.segmentationUnmapped: 1]),
         ]
         summary.faults = [
             FaultCount(kind: "anonymous", count: 28110), FaultCount(kind: "file read", count: 6120),
-            FaultCount(kind: "copy on write", count: 3921), FaultCount(kind: "zero page", count: 812),
+            FaultCount(kind: "copy on write", count: 3921),
+            FaultCount(kind: "zero page", count: 812),
             FaultCount(kind: "file write", count: 121), FaultCount(kind: "huge", count: 0),
             FaultCount(kind: "write permission only", count: 9),
         ]
@@ -155,7 +157,8 @@ private struct SampleMaker {
             for process in summary.processes {
                 let last = process.lastStep ?? steps
                 guard process.firstStep <= step, step <= last else { continue }
-                let age = Double(step - process.firstStep) / Double(max(1, last - process.firstStep))
+                let life = Double(max(1, last - process.firstStep))
+                let age = Double(step - process.firstStep) / life
                 let growth = min(1, age * 2.2) * Double.random(in: 0.96...1, using: &random)
                 var figures = MemoryFigures()
                 figures.resident = UInt64(Double(process.peak.resident) * growth) / 4096 * 4096
@@ -182,7 +185,7 @@ private struct SampleMaker {
             summary.differences.append(
                 Difference(
                     kind: kind, step: 1000 + index * 37,
-                    operation: "redis_server_4100\(shape.mark): mmap \(index + 1)M rw private anonymous",
+                    operation: "redis_server\(shape.mark): mmap \(index + 1)M rw private anonymous",
                     recorded: kind == .outcome ? .failed(.ENOMEM) : .value(0x7F12_3456_7000),
                     got: .value(0x7F12_3450_0000)))
         }
@@ -200,7 +203,9 @@ private struct SampleMaker {
 extension SampleMaker {
     mutating func picture() -> MachinePicture {
         let count = Int(shape.memory.bytes / PhysicalMap.pageblockBytes)
-        let kinds: [FrameOwner] = [.anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous]
+        let kinds: [FrameHolder] = [
+            .anonymous, .anonymous, .file, .sharedMemory, .locked, .anonymous,
+        ]
         var cells: [PageblockCell] = []
         cells.reserveCapacity(count)
         for index in 0..<count {
@@ -220,7 +225,8 @@ extension SampleMaker {
         }
         let isSmall = shape.memory.bytes <= 4 << 30
         return MachinePicture(
-            configuration: "\(Figures.bytes(shape.memory.bytes)), 1 node, 2 CPUs, mlock counts\(shape.mark)",
+            configuration:
+                "\(Figures.bytes(shape.memory.bytes)), 1 node, 2 CPUs, mlock counts\(shape.mark)",
             memory: PhysicalMap(pageblocks: cells),
             zones: [
                 ZoneFragmentation(
@@ -259,7 +265,8 @@ extension SampleMaker {
         add(4096, "---p", "", resident: 0)
         var index = 0
         while areas.count < shape.areas - 4 {
-            let library = "/usr/lib/x86_64-linux-gnu/lib\(["c", "m", "ssl", "crypto", "dl"][index % 5]).so.\(index)"
+            let stem = ["c", "m", "ssl", "crypto", "dl"][index % 5]
+            let library = "/usr/lib/x86_64-linux-gnu/lib\(stem).so.\(index)"
             if index.isMultiple(of: 3) { address += UInt64(index) << 16 }
             add(0x2_6000, "r--p", library, resident: 0.9)
             add(0x15_5000, "r-xp", library, resident: 0.5)
