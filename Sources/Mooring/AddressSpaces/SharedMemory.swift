@@ -82,7 +82,8 @@ extension AddressSpaces {
     func lockSegment(_ caller: Caller, _ segment: FileRef, _ isLocked: Bool) throws(Errno) {
         let process = caller.process.pointer
         guard segment.isSegment, !segment.isDestroyed else { throw .EINVAL }
-        guard process.pointee.user == segment.pointer.pointee.owner || process.pointee.mayLockAnything
+        guard
+            process.pointee.user == segment.pointer.pointee.owner || process.pointee.mayLockAnything
         else { throw .EPERM }
         guard isLocked else {
             cache.unlockSegment(segment, on: caller.cpu)

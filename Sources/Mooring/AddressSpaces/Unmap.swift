@@ -78,6 +78,7 @@ extension AddressSpaces {
         let above = space.tree.find(end)
         let below = above.map(\.previous) ?? space.tree.last
         tables.freeTables(
-            in: space, from: start, to: end, floor: below?.end ?? 0, ceiling: above?.start ?? PageTables.userTop, on: cpu)
+            in: space, from: start, to: end, floor: below?.end ?? 0,
+            ceiling: above?.start ?? PageTables.userTop, on: cpu)
     }
 }

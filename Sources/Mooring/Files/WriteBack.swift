@@ -44,7 +44,8 @@ struct WriteBack {
             guard vma.flags.contains(.shared) else { continue }
             let from = max(first, current.pointee.first) - current.pointee.first
             let to = min(last, current.pointee.last) - current.pointee.first + 1
-            clean(vma, from: vma.start + from << pageShift, to: vma.start + to << pageShift, on: cpu)
+            clean(
+                vma, from: vma.start + from << pageShift, to: vma.start + to << pageShift, on: cpu)
         }
     }
 
