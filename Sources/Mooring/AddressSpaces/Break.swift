@@ -24,9 +24,10 @@ extension AddressSpaces {
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
         let current = state.pointee.breakEnd
-        guard requested >= state.pointee.breakStart, requested <= limits.userEnd else {
-            return (current, nil)
-        }
+        // A process that never called execve has no heap.
+        guard state.pointee.breakStart != 0, requested >= state.pointee.breakStart,
+            requested <= limits.userEnd
+        else { return (current, nil) }
         let (heapBytes, _) = requested.subtractingReportingOverflow(state.pointee.breakStart)
         let limit = caller.process.limit(.data)
         if limit != .max, heapBytes > limit { return (current, nil) }
@@ -110,7 +111,7 @@ extension AddressSpaces {
     }
 
     private func mayGrowStack(_ caller: Caller, _ vma: VMARef, to start: UInt64) -> Bool {
-        guard start >= limits.lowestAddress else { return false }
+        guard start >= pageSize else { return false }
         let limit = caller.process.limit(.stack)
         if limit != .max, vma.end - start > limit { return false }
         let pages = Int((vma.start - start) >> pageShift)

@@ -9,6 +9,8 @@ struct ProcessState {
     /// Soft and hard limits by ``Resource`` raw value; all ones is no limit.
     var soft: InlineArray<4, UInt64>
     var hard: InlineArray<4, UInt64>
+    /// Whose process it is: what SHM_LOCK counts by.
+    var user: UInt32 = 0
     /// CAP_IPC_LOCK.
     var mayLockAnything = true
     /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO.

@@ -74,6 +74,19 @@ struct Commitment {
         return true
     }
 
+    /// Promises pages that belong to no address space, or refuses.
+    func charge(_ pages: Int) -> Bool {
+        let total = word.add(UInt64(pages))
+        let isAllowed =
+            switch state.pointee.mode {
+            case .always: true
+            case .heuristic: UInt64(pages) <= state.pointee.totalPages
+            case .never: total <= limitPages
+            }
+        if !isAllowed { word.subtract(UInt64(pages)) }
+        return isAllowed
+    }
+
     /// Takes a promise back.
     func uncharge(_ pages: Int) { word.subtract(UInt64(pages)) }
 }

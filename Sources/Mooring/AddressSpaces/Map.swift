@@ -41,14 +41,23 @@ extension AddressSpaces {
         return start
     }
 
-    private func mapLocked(
+    /// Maps memory or a file; the lock is held exclusively.
+    ///
+    /// What is to be populated is the caller's affair.
+    func mapLocked(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         flags: MapFlags, file: OpenFile?, offset: UInt64
     ) throws(Errno) -> UInt64 {
         let space = caller.space
         let isAnonymous = flags.contains(.anonymous)
         guard offset.isPageAligned else { throw .EINVAL }
-        if !isAnonymous, file == nil { throw .EBADF }
+        if isAnonymous {
+            if flags.contains(.hugeTLB), !flags.hasKnownHugePageSize { throw .EINVAL }
+        } else {
+            if file == nil { throw .EBADF }
+            // No file here is of huge pages.
+            if flags.contains(.hugeTLB) { throw .EINVAL }
+        }
         guard length != 0 else { throw .EINVAL }
         let size = length.roundedUpToPages
         guard size != 0, size <= limits.userEnd else { throw .ENOMEM }
@@ -77,20 +86,20 @@ extension AddressSpaces {
         }
         let replaced = pagesMapped(from: start, to: start + size, in: space)
         guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
-        let isData = vmaFlags.isPrivateWritable
-        if isData, !caller.mayGrowData(by: pages) { throw .ENOMEM }
+        if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
+        let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)
 
         let isSharedAnonymous = isAnonymous && vmaFlags.contains(.shared)
         if flags.contains(.noReserve), commitment.mode != .never {
             vmaFlags.insert(.noReserve)
         }
-        let isCharged = (isData || isSharedAnonymous) && !vmaFlags.contains(.noReserve)
+        let isCharged = (isPrivateWritable || isSharedAnonymous) && !vmaFlags.contains(.noReserve)
         if isCharged {
             guard
                 commitment.charge(
                     pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
             else { throw .ENOMEM }
-            if isData { vmaFlags.insert(.accounted) }
+            if isPrivateWritable { vmaFlags.insert(.accounted) }
         }
         if replaced > 0 {
             do {
@@ -110,6 +119,7 @@ extension AddressSpaces {
             let memory = cache.makeFile(
                 named: "/dev/zero (deleted)", kind: .memory, length: size, on: caller.cpu)
             memory.pointer.pointee.chargedPages = isCharged ? pages : 0
+            memory.pointer.pointee.chargesPages = !isCharged
             new.file = memory
             new.pageOffset = 0
             addVMA(new, to: space, on: caller.cpu)
@@ -144,7 +154,6 @@ extension AddressSpaces {
         _ flags: MapFlags, _ protection: Protection, _ open: OpenFile, _ size: UInt64,
         _ offset: UInt64, _ vmaFlags: inout VMAFlags
     ) throws(Errno) {
-        if flags.contains(.hugeTLB) { throw .EINVAL }
         // The largest offset that a file can have is 2^63 - 1, less the last page.
         let (end, overflows) = offset.addingReportingOverflow(size)
         guard !overflows, end <= UInt64(Int64.max) & ~(pageSize - 1) else { throw .EOVERFLOW }
@@ -272,6 +281,9 @@ extension VMAFlags {
 }
 
 extension MapFlags {
+    /// Whether the size of huge pages that bits 26 to 31 ask for exists: the default, 2 MiB, 1 GiB.
+    fileprivate var hasKnownHugePageSize: Bool { [0, 21, 30].contains(rawValue >> 26) }
+
     /// Every flag that MAP_SHARED_VALIDATE lets through (0x400_0000 is MAP_UNINITIALIZED).
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,

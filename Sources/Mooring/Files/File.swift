@@ -29,6 +29,15 @@ struct FileState {
     var isCached: Bool
     /// SHM_LOCK: its pages belong on the unevictable list.
     var isLocked: Bool = false
+    /// Whether each page is charged against the machine's commitment when it comes, rather than
+    /// all when the file is made.
+    var chargesPages = false
+    /// Whether it is a System V segment; then who made it, whether it is to go with its last
+    /// attachment, and who has locked it.
+    var isSegment = false
+    var isRemoved = false
+    var owner: UInt32 = 0
+    var lockedBy: UInt32 = 0
     /// Pages in the cache; under the cache's lock.
     var index: PageIndexState
     var mappings: IntervalTreeState

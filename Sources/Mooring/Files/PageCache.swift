@@ -17,6 +17,7 @@ struct PageCache {
     let batches: LRUBatches
     let files: Slab<FileState>
     let commitment: Commitment
+    let segmentLocks: SegmentLocks
     let keepsBytes: Bool
 
     /// A new file of this length with one reference, the caller's.
@@ -33,7 +34,12 @@ struct PageCache {
 
     /// Drops a reference; the last one frees the file and its pages.
     func release(_ file: FileRef, on cpu: CPU) {
-        guard file.references.subtract(1) == 0 else { return }
+        let left = file.references.subtract(1)
+        guard left == 0 else {
+            if left == 1, file.isSegment, file.isDestroyed { emptySegment(file, on: cpu) }
+            return
+        }
+        if file.isSegment { _ = segmentLocks.unlock(file, on: cpu) }
         remove(file, from: 0, through: .max, on: cpu)
         file.index.removeAll()
         commitment.uncharge(file.pointer.pointee.chargedPages)
@@ -65,6 +71,11 @@ struct PageCache {
         let fresh = allocator.allocate(order: 0, type: .movable, on: cpu)
         guard fresh != .none else { return .noMemory }
         let frame = frames[fresh]
+        let isCharged = file.pointer.pointee.chargesPages
+        if isCharged, !commitment.charge(1) {
+            allocator.free(fresh, on: cpu)
+            return .noMemory
+        }
         prepare(frame, of: file, offset)
         if keepsBytes { memory.zero(fresh) }
 
@@ -79,6 +90,7 @@ struct PageCache {
         }
         file.cacheLock.unlock(.pageCache, on: cpu)
         // RACE: another CPU brought the page in first, or the file shrank: the frame is not needed.
+        if isCharged { commitment.uncharge(1) }
         discard(fresh, frame, on: cpu)
         return isGone ? .pastEnd : .found(other, broughtIn: false)
     }
@@ -138,6 +150,7 @@ struct PageCache {
                 position = offset &+ 1
             }
             file.cacheLock.unlock(.pageCache, on: cpu)
+            if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
             for index in 0..<count { batches.release(removed[index], on: cpu) }
             if count < 64 { return }
         }

@@ -314,7 +314,20 @@ struct Audit {
                 vma = current.next
             }
         }
-        machine.cache.files.forEachLive { _, state in pages += state.pointee.chargedPages }
+        var lockedPages: [UInt32: Int] = [:]
+        machine.cache.files.forEachLive { _, state in
+            let file = FileRef(pointer: state)
+            pages += state.pointee.chargedPages
+            if state.pointee.chargesPages { pages += file.index.count }
+            if state.pointee.isLocked {
+                lockedPages[state.pointee.lockedBy, default: 0] += Int(file.pageCount)
+            }
+        }
+        for user in Set(lockedPages.keys).union(machine.cache.segmentLocks.users) {
+            try Audit.expect(
+                "pages of segments that user \(user) has locked",
+                machine.cache.segmentLocks.pages(of: user), lockedPages[user] ?? 0)
+        }
         try Audit.expect(
             "committed pages", Int(machine.spaces.commitment.committedPages), pages)
     }

@@ -52,7 +52,8 @@ public final class Machine: @unchecked Sendable {
             mode: configuration.overcommit, totalPages: UInt64(frames.count))
         let cache = PageCache(
             frames: frames, memory: memory, allocator: allocator, batches: batches,
-            files: Slab(), commitment: commitment, keepsBytes: keepsBytes)
+            files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
+            keepsBytes: keepsBytes)
         let tables = PageTables(frames: frames, memory: memory, allocator: allocator)
         let counts = MapCounts(frames: frames, batches: batches)
         let tlb = TLB(cpuCount: cpus.count)
@@ -110,6 +111,7 @@ public final class Machine: @unchecked Sendable {
         spaces.spaces.deallocate()
         spaces.commitment.deallocate()
         cache.files.deallocate()
+        cache.segmentLocks.deallocate()
         batches.deallocate()
         lists.deallocate()
         allocator.deallocate()

@@ -36,6 +36,7 @@ extension Machine {
         defer { cpu.leave() }
         let file = cache.makeFile(
             named: name, kind: kind, length: length.bytes, isCached: isCached, on: cpu)
+        file.pointer.pointee.chargesPages = kind == .memory
         if !largeFolios.isEmpty {
             let folios = UnsafeMutableBufferPointer<Range<UInt64>>.allocate(
                 capacity: largeFolios.count)
@@ -43,6 +44,33 @@ extension Machine {
             file.pointer.pointee.largeFolios = folios
         }
         return File(machine: self, file: file, access: access)
+    }
+}
+
+extension Machine {
+    /// shmget(2): a new System V segment.
+    ///
+    /// - Parameters:
+    ///   - length: Its length, rounded up to pages.
+    ///   - key: What maps calls it by; 0 for a private one.
+    ///   - owner: Whose it is: who may lock it without privilege.
+    /// - Returns: The segment, attached by ``Task/shmat(_:address:flags:)``.
+    /// - Throws: `EINVAL` for one without a byte, `ENOMEM` where it cannot be promised.
+    public func makeSegment(
+        length: ByteCount, key: UInt32 = 0, owner: UInt32 = 0
+    ) throws(Errno) -> File {
+        guard length.bytes != 0 else { throw .EINVAL }
+        guard length.bytes <= configuration.memory.bytes &* 1024 else { throw .ENOMEM }
+        let cpu = cpus[0]
+        cpu.enter()
+        defer { cpu.leave() }
+        let digits = String(key, radix: 16)
+        let name = "/SYSV" + String(repeating: "0", count: 8 - digits.count) + digits + " (deleted)"
+        guard
+            let file = cache.makeSegment(
+                key: key, length: length.bytes, owner: owner, name: name, on: cpu)
+        else { throw .ENOMEM }
+        return File(machine: self, file: file, access: [.read, .write])
     }
 }
 
@@ -61,7 +89,19 @@ extension Machine.File {
     }
 
     /// Lets the descriptor go; mappings keep the file.
-    public func close() { run { machine.cache.release(file, on: $0) } }
+    ///
+    /// A segment without this handle goes with its last attachment.
+    public func close() {
+        run {
+            file.pointer.pointee.isRemoved = false
+            machine.cache.release(file, on: $0)
+        }
+    }
+
+    /// shmctl(2) with IPC_RMID: the segment goes with its last attachment.
+    ///
+    /// The handle stays; attaching by it then fails as with an unknown identifier.
+    public func removeSegment() { run { machine.cache.removeSegment(file, on: $0) } }
 
     private func run(_ body: (CPU) -> Void) {
         let cpu = machine.cpus[0]

@@ -57,4 +57,77 @@ extension Machine.Task {
             try machine.spaces.madvise(caller, address: address, length: length, advice: advice)
         }
     }
+
+    /// mincore(2): one byte a page, 1 for a page that is in memory.
+    public func mincore(_ region: Region) throws(Errno) -> [UInt8] {
+        try mincore(address: region.address, length: region.length)
+    }
+
+    package func mincore(address: UInt64, length: UInt64) throws(Errno) -> [UInt8] {
+        try enter { caller throws(Errno) in
+            try machine.spaces.mincore(caller, address: address, length: length)
+        }
+    }
+
+    /// msync(2).
+    public func msync(_ region: Region, _ flags: SyncFlags) throws(Errno) {
+        try msync(address: region.address, length: region.length, flags: flags)
+    }
+
+    package func msync(address: UInt64, length: UInt64, flags: SyncFlags) throws(Errno) {
+        try enter { caller throws(Errno) in
+            try machine.spaces.msync(caller, address: address, length: length, flags: flags)
+        }
+    }
+
+    /// remap_file_pages(2).
+    public func remapFilePages(
+        _ region: Region, protection: Protection = .none, pageOffset: UInt64
+    ) throws(Errno) {
+        try enter { caller throws(Errno) in
+            try machine.spaces.remapFilePages(
+                caller, address: region.address, length: region.length, protection: protection,
+                pageOffset: pageOffset)
+        }
+    }
+
+    // MARK: Nodes
+
+    /// move_pages(2) on the task's own pages.
+    ///
+    /// - Parameters:
+    ///   - pages: Addresses.
+    ///   - nodes: Where each page should go, or `nil` to ask where they are.
+    ///   - flags: `MPOL_MF_MOVE` (2) or `MPOL_MF_MOVE_ALL` (4).
+    /// - Returns: For each page its node, or a negative error number.
+    /// - Throws: The error that the kernel would report.
+    public func movePages(
+        _ pages: [UInt64], to nodes: [Int32]? = nil, flags: UInt32 = 0
+    ) throws(Errno) -> [Int32] {
+        try enter { caller throws(Errno) in
+            try machine.spaces.movePages(
+                caller, of: caller.space, pages: pages, nodes: nodes, flags: flags)
+        }
+    }
+
+    /// migrate_pages(2) on the task's own pages, nodes as bit masks.
+    ///
+    /// - Returns: How many pages could not be moved.
+    /// - Throws: The error that the kernel would report.
+    public func migratePages(from: UInt64, to: UInt64) throws(Errno) -> Int {
+        try enter { caller throws(Errno) in
+            try machine.spaces.migratePages(caller, from: from, to: to)
+        }
+    }
+
+    /// mbind(2), nodes as a bit mask.
+    public func mbind(
+        _ region: Region, mode: Int32, nodes: UInt64, flags: UInt32 = 0
+    ) throws(Errno) {
+        try enter { caller throws(Errno) in
+            try machine.spaces.mbind(
+                caller, address: region.address, length: region.length, mode: mode, nodes: nodes,
+                flags: flags)
+        }
+    }
 }

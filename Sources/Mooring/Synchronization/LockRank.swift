@@ -11,6 +11,8 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case cpu
     /// The table of processes: spawning, forking and reaping.
     case processes
+    /// Nothing is taken under it: which System V segments are locked, and for whom.
+    case segments
     /// An address space: its VMAs and their tree. Faults hold it shared, calls that change VMAs
     /// exclusively. Nesting: a forking parent before its child.
     case addressSpace

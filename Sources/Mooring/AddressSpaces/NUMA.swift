@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// move_pages(2), migrate_pages(2), mbind(2).
+//
+// LAZY    Arguments are checked and questions answered; nothing is moved to another node, and no
+//         VMA remembers a policy.
+
+/// `MPOL_MF_*` of mbind(2) and move_pages(2).
+private enum NodeFlags {
+    static let strict: UInt32 = 1
+    static let move: UInt32 = 2
+    static let moveAll: UInt32 = 4
+}
+
+extension AddressSpaces {
+    private var nodeCount: Int { batches.lists.nodeCount }
+
+    private func mayMoveAll(_ caller: Caller) -> Bool { caller.process.pointer.pointee.isAdmin }
+
+    /// Says for each address which node its page is on, or why it is on none.
+    ///
+    /// - Parameters:
+    ///   - caller: Who asks.
+    ///   - target: Whose pages.
+    ///   - pages: Addresses, not necessarily of page starts.
+    ///   - nodes: Where each page should go, or `nil` to ask only.
+    ///   - flags: `MPOL_MF_MOVE` or `MPOL_MF_MOVE_ALL`.
+    /// - Returns: A node's number or a negative error number for each.
+    /// - Throws: `EINVAL` for unknown flags, `EPERM` without the privilege, `ENODEV` for a node that
+    ///   the machine has not.
+    func movePages(
+        _ caller: Caller, of target: AddressSpace, pages: [UInt64], nodes: [Int32]?,
+        flags: UInt32
+    ) throws(Errno) -> [Int32] {
+        guard flags & ~(NodeFlags.move | NodeFlags.moveAll) == 0 else { throw .EINVAL }
+        if flags & NodeFlags.moveAll != 0, !mayMoveAll(caller) { throw .EPERM }
+        target.lock.lockShared(.addressSpace, on: caller.cpu)
+        defer { target.lock.unlockShared(.addressSpace, on: caller.cpu) }
+        var status: [Int32] = []
+        for (index, address) in pages.enumerated() {
+            if let nodes, !(0..<Int32(nodeCount)).contains(nodes[index]) { throw .ENODEV }
+            status.append(node(of: address, in: target))
+        }
+        return status
+    }
+
+    private func node(of address: UInt64, in space: AddressSpace) -> Int32 {
+        guard let vma = space.tree.find(address), vma.start <= address else {
+            return -Errno.EFAULT.rawValue
+        }
+        guard let table = tables.find(root: space.root, address) else {
+            return -Errno.ENOENT.rawValue
+        }
+        let entry = table[TableLevel.pte.index(of: address)]
+        guard entry.isMapped else { return -Errno.ENOENT.rawValue }
+        // The zero page is nobody's.
+        if entry.isUncounted { return -Errno.EFAULT.rawValue }
+        return Int32(LRULists.node(ofZone: frames[entry.frame].zoneIndex))
+    }
+
+    /// Checks a request to move all pages from some nodes to others; returns how many stayed.
+    func migratePages(
+        _ caller: Caller, from: UInt64, to: UInt64
+    ) throws(Errno) -> Int {
+        let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
+        guard to & online != 0, to & ~online == 0 else { throw .EINVAL }
+        return 0
+    }
+
+    /// Checks a policy for a range.
+    func mbind(
+        _ caller: Caller, address: UInt64, length: UInt64, mode: Int32, nodes: UInt64,
+        flags: UInt32
+    ) throws(Errno) {
+        let known = NodeFlags.strict | NodeFlags.move | NodeFlags.moveAll
+        guard flags & ~known == 0 else { throw .EINVAL }
+        if flags & NodeFlags.moveAll != 0, !mayMoveAll(caller) { throw .EPERM }
+        guard address.isPageAligned, isPolicy(mode, nodes) else { throw .EINVAL }
+        let end = address &+ length.roundedUpToPages
+        guard end >= address else { throw .EINVAL }
+        let space = caller.space
+        space.lock.lockShared(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
+        var current = address
+        while current < end {
+            guard let vma = space.tree.find(current), vma.start <= current else { throw .EFAULT }
+            current = vma.end
+        }
+    }
+
+    /// Whether a mode goes with a set of nodes.
+    private func isPolicy(_ mode: Int32, _ nodes: UInt64) -> Bool {
+        let staticNodes: Int32 = 1 << 15
+        let relativeNodes: Int32 = 1 << 14
+        let balancing: Int32 = 1 << 13
+        let modifiers = mode & (staticNodes | relativeNodes | balancing)
+        let kind = mode & ~modifiers
+        guard modifiers & (staticNodes | relativeNodes) != staticNodes | relativeNodes else {
+            return false
+        }
+        let bind: Int32 = 2
+        if modifiers & balancing != 0, kind != bind { return false }
+        let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
+        guard nodes & ~online == 0 else { return false }
+        switch kind {
+        // Default and local name no node; preferred may.
+        case 0, 4: return nodes == 0
+        case 1: return true
+        case 2, 3, 5, 6: return nodes != 0
+        default: return false
+        }
+    }
+}

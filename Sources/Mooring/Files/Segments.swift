@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// System V segments, seen from their pages: what they are charged for and when they go.
+//
+// STATE      What each user has locked by SHM_LOCK is counted apart from every address space.
+// INVARIANT  A segment that is locked is counted for the user who locked it.
+// LOCKS      segments: one, over the table of users and over which segments are locked.
+
+/// The flat state behind ``SegmentLocks``.
+private struct SegmentLocksState {
+    var lock: UInt32 = 0
+    var lockedPages: [UInt32: Int] = [:]
+}
+
+/// How many pages of segments each user has locked.
+struct SegmentLocks {
+    private let state: UnsafeMutablePointer<SegmentLocksState>
+
+    init() {
+        state = .allocate(capacity: 1)
+        state.initialize(to: SegmentLocksState())
+    }
+
+    /// Gives the memory back.
+    func deallocate() {
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    /// How many pages a user has locked; the machine must be at rest.
+    func pages(of user: UInt32) -> Int { state.pointee.lockedPages[user] ?? 0 }
+
+    /// The users who have locked anything.
+    var users: [UInt32] { state.pointee.lockedPages.keys.sorted() }
+
+    /// Marks a segment locked and counts its pages; `false` beyond the limit.
+    func lock(_ segment: FileRef, user: UInt32, limit: Int, on cpu: CPU) -> Bool {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        if segment.pointer.pointee.isLocked { return true }
+        let total = pages(of: user) + Int(segment.pageCount)
+        guard total <= limit else { return false }
+        state.pointee.lockedPages[user] = total
+        segment.pointer.pointee.lockedBy = user
+        segment.pointer.pointee.isLocked = true
+        return true
+    }
+
+    /// Takes the mark and the count back; `false` if it was not locked.
+    func unlock(_ segment: FileRef, on cpu: CPU) -> Bool {
+        guard segment.pointer.pointee.isLocked else { return false }
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        // RACE: another CPU may have unlocked it since the look above.
+        guard segment.pointer.pointee.isLocked else { return false }
+        segment.pointer.pointee.isLocked = false
+        let user = segment.pointer.pointee.lockedBy
+        let left = pages(of: user) - Int(segment.pageCount)
+        state.pointee.lockedPages[user] = left == 0 ? nil : left
+        return true
+    }
+}
+
+extension FileRef {
+    /// Whether it is a System V segment.
+    var isSegment: Bool { pointer.pointee.isSegment }
+
+    /// Whether it was removed and nothing holds it but its handle.
+    var isDestroyed: Bool { pointer.pointee.isRemoved && references.load() == 1 }
+}
+
+extension PageCache {
+    /// shmget(2): a new segment, all its pages promised.
+    ///
+    /// - Returns: `nil` when they cannot be.
+    func makeSegment(
+        key: UInt32, length: UInt64, owner: UInt32, name: String, on cpu: CPU
+    ) -> FileRef? {
+        let pages = Int(length.roundedUpToPages >> pageShift)
+        guard commitment.charge(pages) else { return nil }
+        let file = makeFile(
+            named: name, kind: .memory, length: length.roundedUpToPages, on: cpu)
+        file.pointer.pointee.isSegment = true
+        file.pointer.pointee.owner = owner
+        file.pointer.pointee.chargedPages = pages
+        return file
+    }
+
+    /// IPC_RMID: the segment goes with its last attachment.
+    func removeSegment(_ segment: FileRef, on cpu: CPU) {
+        segment.pointer.pointee.isRemoved = true
+        if segment.isDestroyed { emptySegment(segment, on: cpu) }
+    }
+
+    /// Gives up what a removed segment holds; its handle alone is left.
+    func emptySegment(_ segment: FileRef, on cpu: CPU) {
+        remove(segment, from: 0, through: .max, on: cpu)
+        commitment.uncharge(segment.pointer.pointee.chargedPages)
+        segment.pointer.pointee.chargedPages = 0
+        _ = segmentLocks.unlock(segment, on: cpu)
+    }
+
+    /// SHM_LOCK; `false` beyond the user's limit.
+    func lockSegment(_ segment: FileRef, user: UInt32, limit: Int, on cpu: CPU) -> Bool {
+        segmentLocks.lock(segment, user: user, limit: limit, on: cpu)
+    }
+
+    /// SHM_UNLOCK: its pages may be reclaimed again.
+    func unlockSegment(_ segment: FileRef, on cpu: CPU) {
+        guard segmentLocks.unlock(segment, on: cpu) else { return }
+        batches.drain(on: cpu)
+        var position: UInt64 = 0
+        var found = InlineArray<64, PFN>(repeating: .none)
+        while true {
+            var count = 0
+            segment.cacheLock.lock(.pageCache, on: cpu)
+            while count < 64, let (offset, pfn) = segment.index.firstPresent(from: position) {
+                frames[pfn].counts.add(FrameRef.oneReference)
+                found[count] = pfn
+                count += 1
+                position = offset &+ 1
+            }
+            segment.cacheLock.unlock(.pageCache, on: cpu)
+            cpu.count(.unevictableScanned, count)
+            for index in 0..<count {
+                batches.rescue(found[index], on: cpu)
+                batches.release(found[index], on: cpu)
+            }
+            if count < 64 { return }
+        }
+    }
+}
+
+extension LRUBatches {
+    /// Puts an unevictable frame that no locked VMA maps back on an evictable list.
+    ///
+    /// The caller holds a reference.
+    func rescue(_ pfn: PFN, on cpu: CPU) {
+        let frame = frames[pfn]
+        let node = LRULists.node(ofZone: frame.zoneIndex)
+        lists.lock(ofNode: node).lock(.lru, on: cpu)
+        defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
+        guard frame.has(.unevictable), !frame.has(.mlocked) else { return }
+        guard frame.has(.onLRU) else {
+            // RACE: another CPU's batch is about to add it, by what its flags say then.
+            frame.clear(.unevictable)
+            return
+        }
+        lists.unlink(pfn, frame, node: node, on: cpu)
+        frame.clear([.onLRU, .unevictable])
+        lists.add(pfn, frame, node: node, on: cpu)
+        cpu.count(.unevictableRescued)
+    }
+}
