@@ -72,5 +72,10 @@ let package = Package(
         ),
         .testTarget(
             name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "BenchmarksTests",
+            dependencies: ["Benchmarks", "TestSupport"],
+            swiftSettings: strict
+        ),
     ]
 )

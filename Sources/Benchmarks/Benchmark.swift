@@ -29,6 +29,8 @@ package struct Benchmark: Sendable {
         case operation(@Sendable (EngineScene) throws -> Void)
         /// The same work on two virtual CPUs and on one.
         case scale(Scaling.Shape, Scaling.Entry)
+        /// What a cache line takes from one CPU of the host to the other.
+        case lineTransfer
     }
 
     /// What it is called, on the command line and in JSON.
@@ -73,6 +75,17 @@ package struct Benchmark: Sendable {
         self.kernel = kernel
         self.isSupplementary = true
         self.work = .operation(work)
+        self.faultAroundPages = 16
+    }
+
+    /// The row that says how far apart the host's CPUs are.
+    init(lineTransfer name: String) {
+        self.name = name
+        self.unit = "ns"
+        self.target = BenchmarkTarget()
+        self.kernel = nil
+        self.isSupplementary = true
+        self.work = .lineTransfer
         self.faultAroundPages = 16
     }
 

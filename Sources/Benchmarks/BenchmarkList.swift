@@ -16,6 +16,14 @@ extension Benchmark {
         Benchmark(.fork, atMost: 20, speedup: 2, EngineWork.fork),
         Benchmark(.forkExit, atMost: 20, speedup: 2, EngineWork.forkExit),
         Benchmark(.copyOnWrite, atMost: 90, speedup: 12, EngineWork.copyOnWrite),
+        Benchmark(.mremapMove, atMost: 8, speedup: 1.2, EngineWork.mremapMove),
+        Benchmark(.mremapMoveAligned, atMost: 0.4, speedup: 1.2, EngineWork.mremapMoveAligned),
+        Benchmark(.mprotectToggle, atMost: 6, speedup: 6, EngineWork.mprotectToggle),
+        Benchmark(.vmaChurn1, atMost: 300, speedup: 3, EngineWork.churn(beside: 1)),
+        Benchmark(.vmaChurn1000, atMost: 300, speedup: 3, EngineWork.churn(beside: 1_000)),
+        Benchmark(.vmaChurn60000, atMost: 300, speedup: 3, EngineWork.churn(beside: 60_000)),
+        Benchmark(.vmaSplitMerge, atMost: 350, speedup: 2.5, EngineWork.splitMerge),
+        Benchmark(.faultRandom, atMost: 120, speedup: 6, EngineWork.faultRandom),
         Benchmark(.lockedExit1, atMost: 40, speedup: 1.5, EngineWork.lockedExit(of: 1)),
         Benchmark(
             .lockedExit8, atMost: 40, speedup: 1.5, flatAgainst: .lockedExit1,
@@ -29,6 +37,7 @@ extension Benchmark {
         Benchmark(explaining: .anonTouch, by: "each", EngineWork.anonTouchEach),
         Benchmark(explaining: .anonRead, by: "each", EngineWork.anonReadEach),
         Benchmark(explaining: .anonTouch, by: "cold", EngineWork.anonTouchCold),
+        Benchmark(lineTransfer: "line-transfer"),
         Benchmark("scale-two-machines", scaleAtLeast: nil, .twoMachines, .eachPage),
         Benchmark(
             "scale-two-processes-reading", scaleAtLeast: nil, .twoProcesses, .eachPageReading),

@@ -87,6 +87,12 @@ package struct BenchmarkRunner: Sendable {
         do {
             switch benchmark.work {
             case .operation(let work): try measure(benchmark, work, into: &result)
+            case .lineTransfer:
+                result.mooring = Figures(
+                    try (1...options.samples).map { round in
+                        progress(benchmark.name, round, options.samples)
+                        return try Scaling.lineTransfer()
+                    })
             case .scale(let shape, let entry):
                 let scaling = try Scaling(shape, entry, pages: options.pages)
                 result.mooring = Figures(

@@ -66,11 +66,15 @@ package final class EngineScene {
     // MARK: Setting the scene
 
     /// A machine with room for this benchmark.
+    ///
+    /// It has 4 GiB at least, because in small zones a CPU keeps few frames of its own, as Linux
+    /// does it, and goes to the zone often.
     static func makeMachine(pages: Int, faultAroundPages: Int, cpus: Int = 1) throws -> Machine {
         // The pages twice (copy on write), the tables of 64 processes that map them all, and
         // what the machine keeps back.
         let frames = 2 * pages + 64 * (pages / 512 + 8) + 16_384
-        var configuration = MachineConfiguration(memory: .pages(UInt64(frames)))
+        var configuration = MachineConfiguration(
+            memory: max(.gibibytes(4), .pages(UInt64(frames))))
         configuration.cpus = cpus
         configuration.faultAroundPages = faultAroundPages
         return try Machine(configuration)

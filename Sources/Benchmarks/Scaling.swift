@@ -9,6 +9,7 @@
 
 import LinuxHost
 import Mooring
+import Synchronization
 
 /// Two virtual CPUs, and two threads to drive them.
 struct Scaling {
@@ -100,6 +101,40 @@ struct Scaling {
             })
         for (cpu, region) in zip(cpus, regions) { try tasks[cpu].munmap(region) }
         return outcome
+    }
+
+    /// How long a cache line takes from one CPU of the host to the other, in nanoseconds: the CPUs
+    /// of a virtual machine are sometimes near each other and sometimes far, and what two virtual
+    /// CPUs of the engine share costs accordingly.
+    static func lineTransfer() throws -> Double {
+        let turns = 2_000
+        let ball = Ball()
+        let speed = try undisturbed {
+            ball.turn.store(0, ordering: .sequentiallyConsistent)
+            return try Race.run(
+                (0...1).map { side in
+                    {
+                        for _ in 0..<turns {
+                            // A player whose partner has no processor gives its own away.
+                            var spins = 0
+                            while ball.turn.load(ordering: .acquiring) & 1 != side {
+                                spins += 1
+                                if spins > 10_000 { ThreadClock.yield() }
+                            }
+                            ball.turn.add(1, ordering: .acquiringAndReleasing)
+                        }
+                    }
+                })
+        }
+        // Two players, and twice as many transfers as one has turns.
+        return 1e9 / (speed / 2) / Double(2 * turns)
+    }
+
+    /// A number that two threads count up in turn, alone in its cache lines.
+    private final class Ball: Sendable {
+        private let before = InlineArray<16, UInt64>(repeating: 0)
+        let turn = Atomic<Int>(0)
+        private let after = InlineArray<16, UInt64>(repeating: 0)
     }
 
     /// A loop that needs nothing but a processor, for about as long.

@@ -10,7 +10,8 @@ struct CountersCommand: ParsableCommand {
         commandName: "counters",
         abstract: "Carry out a recording or a scenario, and print the machine's vmstat.")
 
-    @Argument(help: "A recording or a scenario; the bundled recording if none.", completion: .file())
+    @Argument(
+        help: "A recording or a scenario; the bundled recording if none.", completion: .file())
     var source: String?
 
     @OptionGroup var machine: MachineOptions

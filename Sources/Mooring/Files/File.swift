@@ -99,15 +99,20 @@ struct FileRef: Equatable {
         var high = folios.count
         while low < high {
             let middle = (low + high) / 2
-            if folios[middle].upperBound <= pages.lowerBound { low = middle + 1 } else { high = middle }
+            if folios[middle].upperBound <= pages.lowerBound {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         var result = pages
         while low < folios.count, folios[low].lowerBound < pages.upperBound {
             let folio = folios[low]
             if bounds.lowerBound <= folio.lowerBound, folio.upperBound <= bounds.upperBound {
                 result =
-                    min(result.lowerBound, folio.lowerBound)
-                    ..< max(result.upperBound, folio.upperBound)
+                    min(
+                        result.lowerBound, folio.lowerBound)..<max(
+                        result.upperBound, folio.upperBound)
             }
             low += 1
         }

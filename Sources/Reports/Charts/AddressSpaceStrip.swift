@@ -142,7 +142,9 @@ struct AddressSpaceStrip {
             name = row.areas > 1 && row.kind == .mixed ? "small areas" : row.kind.label
         }
         if name.count + count.count > room {
-            name = "…" + name.suffix(room - count.count - 1)
+            let end = name.suffix(room - count.count - 1)
+            // A path is cut where one of its names begins.
+            name = "…" + (end.firstIndex(of: "/").map { end[$0...] } ?? end)
         }
         return name + count
     }

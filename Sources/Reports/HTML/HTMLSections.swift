@@ -93,23 +93,38 @@ extension HTMLReport {
     var physicalMemory: Markup {
         guard let picture = report.picture, let memory = picture.memory else { return "" }
         return section(
-            "Physical memory \(picture.moment)",
+            titled("Physical memory", picture.moment),
             lead: "\(Figures.bytes(memory.bytes)) in pageblocks of "
                 + "\(Figures.bytes(PhysicalMap.pageblockBytes)), from address 0; the colour is that "
                 + "of the owner of most of what is in use.",
             PageblockGrid(memory).markup)
     }
 
+    private func titled(_ title: String, _ moment: String?) -> String {
+        moment.map { "\(title) \($0)" } ?? title
+    }
+
+    /// The first address space, and the others folded away.
     var addressSpaces: Markup {
-        (report.picture?.addressSpaces ?? []).prefix(Limit.addressSpaces).map { picture in
+        let pictures = (report.picture?.addressSpaces ?? []).prefix(Limit.addressSpaces)
+        return pictures.enumerated().map { index, picture in
             let mapped = picture.areas.reduce(UInt64(0)) { $0 + $1.length }
             let resident = picture.areas.reduce(UInt64(0)) { $0 + $1.resident }
-            return section(
-                "Address space of \(picture.name) \(picture.process.rawValue) \(picture.moment)",
-                lead: "\(Figures.count(picture.areas.count, "area")), "
-                    + "\(Figures.bytes(mapped)) mapped, \(Figures.bytes(resident)) resident. "
-                    + "In order, not to scale.",
-                AddressSpaceStrip(picture).markup)
+            // A name that a scenario could use may have the number in it already.
+            let number = "\(picture.process.rawValue)"
+            let name = picture.name.hasSuffix(number) ? picture.name : "\(picture.name) \(number)"
+            let title = titled("Address space of \(name)", picture.moment)
+            let lead =
+                "\(Figures.count(picture.areas.count, "area")), \(Figures.bytes(mapped)) mapped, "
+                + "\(Figures.bytes(resident)) resident. In order, not to scale."
+            let strip = AddressSpaceStrip(picture).markup
+            guard index > 0 else { return section(title, lead: lead, strip) }
+            return """
+                <section><details><summary>\(title)</summary>
+                <p class="lead">\(lead)</p>
+                \(strip)</details></section>
+
+                """
         }.joined()
     }
 
@@ -128,7 +143,7 @@ extension HTMLReport {
                 """
         }
         return section(
-            "Free memory and its fragmentation \(picture.moment)",
+            titled("Free memory and its fragmentation", picture.moment),
             lead: "Unusable: how much of free memory is in blocks too small "
                 + "for a request. Fragmentation: why a request would fail, toward 0 for lack of "
                 + "memory, toward 1 because free memory is scattered.",

@@ -23,6 +23,7 @@ enum HTMLStyle {
         main{max-width:1140px;margin:0 auto;padding:32px 20px 56px}
         h1{font-size:26px;line-height:1.25;margin:0;letter-spacing:-.01em;overflow-wrap:anywhere}
         h2{font-size:18px;margin:0 0 4px;letter-spacing:-.005em}
+        summary{font-size:18px;font-weight:700;cursor:pointer}details .lead{margin-top:6px}
         h3{font-size:14px;margin:20px 0 4px}
         p{margin:0 0 10px}
         code,.mono{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}

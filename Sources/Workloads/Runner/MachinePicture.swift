@@ -10,8 +10,8 @@ import Mooring
 package struct MachinePicture: Hashable, Sendable {
     /// The machine in one line: `4 GiB, 1 node, 2 CPUs, mlock counts`.
     package var configuration: String
-    /// When the machine looked like this: `at the end of the run`, `when it was fullest`.
-    package var moment: String
+    /// When the machine looked like this: `at the end`, `at its peak`.
+    package var moment: String?
     /// Who holds physical memory where.
     package var memory: PhysicalMap?
     /// How scattered free memory is, zone by zone.
@@ -20,7 +20,7 @@ package struct MachinePicture: Hashable, Sendable {
     package var addressSpaces: [AddressSpacePicture]
 
     package init(
-        configuration: String, moment: String = "at the end of the run",
+        configuration: String, moment: String? = nil,
         memory: PhysicalMap? = nil, zones: [ZoneFragmentation] = [],
         addressSpaces: [AddressSpacePicture] = []
     ) {
@@ -104,7 +104,9 @@ package struct PhysicalMap: Hashable, Sendable {
         let folded = map.folded(to: limit)
         let used = FrameHolder.allCases.map { ($0, UInt64(map.frames(of: $0)) * pageSize) }
         var blocks: [FrameHolder: Int] = [:]
-        for cell in 0..<map.cellCount { blocks[map.dominatingHolder(ofCell: cell), default: 0] += 1 }
+        for cell in 0..<map.cellCount {
+            blocks[map.dominatingHolder(ofCell: cell), default: 0] += 1
+        }
         self.init(
             cells: (0..<folded.cellCount).map { cell in
                 PageblockCell(
