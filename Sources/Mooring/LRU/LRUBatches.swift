@@ -105,10 +105,13 @@ struct LRUBatches {
     }
 
     /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
-    func forEachWaiting(_ body: (PFN) -> Void) {
+    func forEachWaiting(_ body: (PFN, LRURequest) -> Void) {
         for batch in 0..<2 * cpuCount {
             for index in 0..<batches[batch].count {
-                body(PFN(rawValue: UInt32(truncatingIfNeeded: batches[batch].entries[index])))
+                let entry = batches[batch].entries[index]
+                body(
+                    PFN(rawValue: UInt32(truncatingIfNeeded: entry)),
+                    LRURequest(rawValue: entry >> 32).unsafelyUnwrapped)
             }
         }
     }

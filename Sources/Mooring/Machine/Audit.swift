@@ -25,6 +25,8 @@ struct Audit {
     var mappings: [UInt32: UInt32] = [:]
     var references: [UInt32: UInt32] = [:]
     var lockedMappings: [UInt32: UInt32] = [:]
+    /// Per frame number: mappings in locked VMAs that are gone and wait to be counted off.
+    var waitingUnlocks: [UInt32: UInt32] = [:]
     /// Frames that something uses, mapped or not.
     var tableFrames = 0
 
@@ -39,7 +41,10 @@ struct Audit {
         try machine.cache.files.forEachLive { _, state in
             try checkFile(FileRef(pointer: state))
         }
-        machine.batches.forEachWaiting { references[$0.rawValue, default: 0] += 1 }
+        machine.batches.forEachWaiting { pfn, request in
+            references[pfn.rawValue, default: 0] += 1
+            if case .munlock = request { waitingUnlocks[pfn.rawValue, default: 0] += 1 }
+        }
         references[machine.zeroFrame.rawValue, default: 0] += 1
         try checkFrames()
         try checkGauges()
@@ -249,7 +254,7 @@ struct Audit {
             try Audit.expect(
                 "mappings of frame \(number)", Int(frame.mapCount), Int(mappings[number] ?? 0))
             if frame.has(.unevictable), frame.has(.onLRU), frame.has(.mlocked) {
-                let most = lockedMappings[number] ?? 0
+                let most = (lockedMappings[number] ?? 0) + (waitingUnlocks[number] ?? 0)
                 guard frame.mlockCount <= most else {
                     throw AuditFailure(
                         "mlock count of frame \(number), which may err low but not high",
