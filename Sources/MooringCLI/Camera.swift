@@ -3,13 +3,17 @@
 import Mooring
 import Workloads
 
-/// Takes pictures of a machine while work runs on it, and keeps the one with the most memory used.
+/// Takes pictures of a machine while work runs on it: of its memory when it was fullest, and of
+/// each process's address space when that held most.
 final class Camera {
     private let system: EngineSystem
     private let names: WorkloadNames
-    private var best: MachinePicture?
+    private var machinePicture: MachinePicture?
     private var mostUsed: UInt64 = 0
-    private static let cellLimit = 2048
+    private var spaces: [ProcessID: (resident: UInt64, picture: AddressSpacePicture)] = [:]
+    /// More cells than a report draws; it folds the map as its width allows.
+    private static let cellLimit = 1 << 16
+    private static let shownSpaces = 3
 
     init(_ system: EngineSystem, names: WorkloadNames) {
         self.system = system
@@ -21,13 +25,26 @@ final class Camera {
         let machine = system.machine
         let used = machine.configuration.memory.bytes - machine.freeMemory.bytes
         // A picture walks every descriptor, so only clear growth is worth one.
-        guard best == nil || used > mostUsed + mostUsed / 32 else { return }
-        mostUsed = used
-        best = picture(isLast: isLast)
+        if machinePicture == nil || used > mostUsed + mostUsed / 32 {
+            mostUsed = used
+            machinePicture = picture(isLast: isLast)
+        }
+        for process in system.processes {
+            guard let resident = try? system.sample(of: process).resident else { continue }
+            let best = spaces[process]?.resident ?? 0
+            if resident > best + best / 32 { spaces[process] = (resident, picture(of: process)) }
+        }
     }
 
-    /// The picture that shows the most.
-    func picture(_ configuration: MachineConfiguration) -> MachinePicture? { best }
+    /// What was seen, with the largest address spaces first.
+    func picture() -> MachinePicture? {
+        var picture = machinePicture
+        let largest = spaces.sorted {
+            ($1.value.resident, $0.key) < ($0.value.resident, $1.key)
+        }
+        picture?.addressSpaces = largest.prefix(Camera.shownSpaces).map(\.value.picture)
+        return picture
+    }
 
     private func picture(isLast: Bool) -> MachinePicture {
         let machine = system.machine
@@ -38,21 +55,14 @@ final class Camera {
             zones: [
                 ZoneFragmentation(
                     name: "all memory", freeBlocks: machine.fragmentation().freeBlocks)
-            ],
-            addressSpaces: addressSpaces(isLast ? "at the end" : "at its peak"))
+            ])
     }
 
-    /// The address spaces with the most resident memory, up to three.
-    private func addressSpaces(_ moment: String) -> [AddressSpacePicture] {
-        let resident = system.processes.compactMap { process in
-            (try? system.sample(of: process).resident).map { (process, $0) }
-        }
-        return resident.sorted { ($1.1, $0.0) < ($0.1, $1.0) }.prefix(3).compactMap { process, _ in
-            guard let task = try? system.task(of: process) else { return nil }
-            return AddressSpacePicture(
-                process: process, name: names.name(of: process), moment: moment,
-                areas: task.vmaSummaries().map(AddressSpacePicture.Area.init))
-        }
+    private func picture(of process: ProcessID) -> AddressSpacePicture {
+        let areas = (try? system.task(of: process).vmaSummaries()) ?? []
+        return AddressSpacePicture(
+            process: process, name: names.name(of: process), moment: "at its peak",
+            areas: areas.map(AddressSpacePicture.Area.init))
     }
 }
 
@@ -68,8 +78,7 @@ extension MachineConfiguration {
     /// The machine in one line.
     fileprivate var line: String {
         let size = memory.bytes
-        let amount =
-            size % (1 << 30) == 0 ? "\(size >> 30) GiB" : "\(size >> 20) MiB"
+        let amount = size % (1 << 30) == 0 ? "\(size >> 30) GiB" : "\(size >> 20) MiB"
         return "\(amount), \(nodes) \(nodes == 1 ? "node" : "nodes"), "
             + "\(cpus) \(cpus == 1 ? "CPU" : "CPUs"), mlock counts"
     }

@@ -64,10 +64,10 @@ struct RunCommand: ParsableCommand {
             work: work, systems: on, audit: audit || auditEvery > 0, auditEvery: auditEvery)
         let report = try run.report(machine.configuration(for: work.settings))
         if json {
-            print(try JSONReport(report).encoded())
+            print(try JSONReport(report).encoded(), terminator: "")
         } else {
             let colouring: Colouring = Terminal.isInteractive ? .ansi : .none
-            print(TextReport(report, colouring: colouring))
+            print(TextReport(report, colouring: colouring), terminator: "")
         }
         if let path = self.report ?? (source == nil ? "mooring-report.html" : nil) {
             do {

@@ -38,7 +38,7 @@ struct WorkRun {
             report = RunReport(source: origin, failure: failure, production: production)
         }
         Terminal.clearLine()
-        report.picture = camera?.picture(configuration)
+        report.picture = camera?.picture()
         if audit, report.stopped == nil {
             report.notes.append(
                 options.auditInterval == 1

@@ -141,10 +141,11 @@ struct PageCache {
                 let zone = frame.zoneIndex
                 cpu.add(-1, to: .filePages, zone: zone)
                 if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
+                // ORDER: out of the cache first, see markDirty.
+                frame.clear(.fileCached)
                 if frame.testAndClear(.dirty), file.kind == .disk {
                     cpu.add(-1, to: .dirty, zone: zone)
                 }
-                frame.clear(.fileCached)
                 removed[count] = pfn
                 count += 1
                 position = offset &+ 1
@@ -156,11 +157,21 @@ struct PageCache {
         }
     }
 
-    /// Marks a file's frame dirty, once.
+    /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.
     @inline(__always)
     func markDirty(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.dirty), !frame.testAndSet(.dirty), !frame.has(.swapBacked) {
-            cpu.add(1, to: .dirty, zone: frame.zoneIndex)
+        if !frame.has(.dirty) { markDirtySlowly(frame, on: cpu) }
+    }
+
+    @inline(never)
+    private func markDirtySlowly(_ frame: FrameRef, on cpu: CPU) {
+        guard !frame.testAndSet(.dirty) else { return }
+        let isCounted = !frame.has(.swapBacked)
+        if isCounted { cpu.add(1, to: .dirty, zone: frame.zoneIndex) }
+        // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
+        // clear the mark one finds it set, and takes the count back.
+        if !frame.has(.fileCached), frame.testAndClear(.dirty), isCounted {
+            cpu.add(-1, to: .dirty, zone: frame.zoneIndex)
         }
     }
 }

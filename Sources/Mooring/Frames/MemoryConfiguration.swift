@@ -47,6 +47,26 @@ package enum MemoryConfigurationError: Error, Equatable, Sendable {
     case mismatch(String)
 }
 
+extension MemoryConfigurationError: CustomStringConvertible {
+    /// What is wrong, and what would be possible.
+    package var description: String {
+        switch self {
+        case .noMemory: "there is no memory, or a node has none; give it at least 4 MiB"
+        case .tooLarge(let frames):
+            "\(frames) frames are more than can be numbered; 16 TiB is the most"
+        case .tooManyNodes(let nodes): "\(nodes) nodes are too many; use 1 to 16"
+        case .nodeMisaligned(let node, let frames):
+            "node \(node) has \(frames) frames, not a multiple of 1024; use multiples of 4 MiB"
+        case .movableZoneTooLarge(let frames):
+            "a Movable zone of \(frames) frames leaves nothing for the others; make it smaller"
+        case .reserveTooLarge(let kibibytes):
+            "min_free_kbytes of \(kibibytes) leaves nothing to allocate; lower it or add memory"
+        case .outOfRange(let what): what
+        case .mismatch(let what): what
+        }
+    }
+}
+
 /// The memory of a machine.
 package struct MemoryConfiguration: Equatable, Sendable {
     /// Frames of each node, in order of their addresses.
@@ -126,10 +146,14 @@ package struct MemoryConfiguration: Equatable, Sendable {
             throw .nodeMisaligned(node: node, frames: frames)
         }
         guard lowmemReserveRatio.count == 2, lowmemReserveRatio.allSatisfy({ $0 >= 0 }) else {
-            throw .outOfRange("lowmemReserveRatio")
+            throw .outOfRange("a lowmem reserve ratio must be positive")
         }
-        guard (0...4096).contains(perCPUBatch ?? 0) else { throw .outOfRange("perCPUBatch") }
-        guard movableFrames >= 0 else { throw .outOfRange("movableFrames") }
+        guard (0...4096).contains(perCPUBatch ?? 0) else {
+            throw .outOfRange("a per-CPU batch is 0 to 4096 frames")
+        }
+        guard movableFrames >= 0 else {
+            throw .outOfRange("a Movable zone cannot be smaller than nothing")
+        }
         if movableFrames > 0 {
             for node in nodeFrames.indices {
                 // All that is left below the Movable zone; where there is a Normal zone, the

@@ -88,7 +88,8 @@ extension TraceFileError: CustomStringConvertible {
 /// ``finish()`` the rest.
 package struct TraceWriter {
     /// How many bytes of steps make a block: small enough that a tear costs little.
-    private static let blockLength = 64 << 10
+    /// A tear costs the block that it is in; a block costs 9 bytes and its own state.
+    private static let blockLength = 4 << 10
 
     private var ready: [UInt8]
     private var steps = StepWriter()
