@@ -56,13 +56,14 @@ package final class EngineSystem: MemorySystem {
             tasks[process] = try machine.spawn()
             return .value(0)
         case .createFile(let id, let description):
-            create(id, description)
+            try create(id, description)
             return .value(0)
         default:
             let task = try task(of: process)
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }
+            if let outcome = try performOnPages(call, task) { return outcome }
             return try performOnProcess(call, process, task)
         }
     }
@@ -117,6 +118,34 @@ package final class EngineSystem: MemorySystem {
         return .value(0)
     }
 
+    private func performOnPages(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .mincore(let span): return .pages(try task.mincore(try region(span)))
+        case .msync(let span, let flags): try task.msync(try region(span), flags)
+        case .remapFilePages(let span, let protection, let pageOffset, _):
+            try task.remapFilePages(
+                try region(span), protection: protection, pageOffset: pageOffset)
+        case .movePages(let span, let node, let flags):
+            let region = try region(span)
+            let pages = region.length >> pageShift + (region.length % pageSize == 0 ? 0 : 1)
+            let addresses = (0..<pages).map { region.address &+ $0 << pageShift }
+            _ = try task.movePages(
+                addresses, to: node.map { [Int32](repeating: $0, count: addresses.count) },
+                flags: flags)
+        case .migratePages(let from, let to):
+            return .value(UInt64(try task.migratePages(from: from, to: to)))
+        case .mbind(let span, let mode, let nodes, let flags):
+            try task.mbind(try region(span), mode: mode, nodes: nodes, flags: flags)
+        case .shmat(let id, let address, let flags):
+            return .value(
+                try task.shmat(try file(id), address: try absolute(address), flags: flags))
+        case .shmdt(let address): try task.shmdt(try absolute(address))
+        case .shmLock(let id, let isLocked): try task.shmLock(try file(id), locked: isLocked)
+        default: return nil
+        }
+        return .value(0)
+    }
+
     private func performOnProcess(
         _ call: Call, _ process: ProcessID, _ task: Machine.Task
     ) throws -> Outcome {
@@ -136,8 +165,13 @@ package final class EngineSystem: MemorySystem {
 
     private func end(_ process: ProcessID) { tasks.removeValue(forKey: process)?.exit() }
 
-    private func create(_ id: FileID, _ description: FileDescription) {
+    private func create(_ id: FileID, _ description: FileDescription) throws {
         files[id]?.close()
+        if description.kind == .sharedMemory {
+            files[id] = nil
+            files[id] = try machine.makeSegment(length: .bytes(description.length))
+            return
+        }
         files[id] = machine.makeFile(
             named: description.name, kind: description.kind == .disk ? .disk : .memory,
             length: .bytes(description.length), access: description.access,
