@@ -43,6 +43,8 @@ let package = Package(
             dependencies: ["Mooring", "Workloads", "LinuxHost"],
             swiftSettings: strict
         ),
+        .target(
+            name: "Conformance", dependencies: ["Mooring", "Workloads"], swiftSettings: engine),
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
@@ -75,6 +77,11 @@ let package = Package(
         .testTarget(
             name: "BenchmarksTests",
             dependencies: ["Benchmarks", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConformanceTests",
+            dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],
             swiftSettings: strict
         ),
     ]

@@ -58,6 +58,8 @@ final class Helper {
     var descriptors: [FileID: Int32] = [:]
     /// Whether it holds CAP_IPC_LOCK; no RLIMIT_MEMLOCK applies then.
     var holdsLockPrivilege = false
+    /// The faults on its own pages.
+    var ownFaults = FaultFigures()
     /// The hard limits it was told to have, which may be below those it really has.
     var hardLimits: [Resource: UInt64] = [:]
 

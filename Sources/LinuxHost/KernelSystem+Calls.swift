@@ -245,11 +245,13 @@ extension KernelSystem {
     }
 
     private func exec(_ helper: Helper) throws -> Outcome {
-        let reply = try helper.request(HELPER_EXEC)
-        guard !reply.failed else { return reply.outcome }
-        // LINUX: execve gives a program of root's all capabilities again.
-        if !helper.holdsLockPrivilege { try setLockPrivilege(false, helper) }
-        return .value(0)
+        try helper.excludingOwnFaults {
+            let reply = try helper.request(HELPER_EXEC)
+            guard !reply.failed else { return reply.outcome }
+            // LINUX: execve gives a program of root's all capabilities again.
+            if !helper.holdsLockPrivilege { try setLockPrivilege(false, helper) }
+            return .value(0)
+        }
     }
 
     private func setLimit(

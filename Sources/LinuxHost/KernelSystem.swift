@@ -15,6 +15,7 @@
 //   * mlockall(MCL_CURRENT) locks the helper's areas too; they are unlocked at once, so VmLck is
 //     exact. Limits on address space and data are raised by what a helper uses of them, and that
 //     on locked memory while mlockall looks at it, as far as the hard limit allows.
+//   * Faults on the helper's own pages are not counted, as far as they come with a fork or an exec.
 //   * exec starts afresh with nothing mapped: the areas of an `ExecImage` are not made.
 //
 // SEE     CLinuxHost/helper_boot.c (where an empty address space comes from), HostFile.swift,
@@ -28,6 +29,8 @@ import Workloads
 /// The host's kernel, driven through helper processes.
 package final class KernelSystem: MemorySystem {
     package let name: String
+    /// The host runs programs besides the work.
+    package let ownsMachine = false
 
     private let first: Helper
     private let footprint: HelperFootprint
@@ -93,7 +96,9 @@ package final class KernelSystem: MemorySystem {
         do {
             switch operation.call {
             case .fork(let child, sharesMemory: false):
-                return try add(helper.fork(), as: child, result: UInt64(child.rawValue))
+                return try helper.excludingOwnFaults {
+                    try add(helper.fork(), as: child, result: UInt64(child.rawValue))
+                }
             case .fork(_, sharesMemory: true):
                 throw SystemFailure(
                     "A child that shares its parent's memory cannot be made on the host's kernel: "
@@ -119,6 +124,7 @@ package final class KernelSystem: MemorySystem {
             guard helpers[process] == nil else {
                 throw SystemFailure("Process \(process.rawValue) exists already.")
             }
+            try helper.excludeAllFaults()
             helpers[process] = helper
             return .value(result)
         }
@@ -230,6 +236,9 @@ package final class KernelSystem: MemorySystem {
             default: break
             }
         }
+        let faults = try helper(process).faults()
+        sample.minorFaults = faults.minor
+        sample.majorFaults = faults.major
         return sample
     }
 

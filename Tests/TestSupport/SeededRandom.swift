@@ -13,9 +13,9 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
         state = seed
     }
 
-    /// The seed that the environment's `MOORING_TEST_SEED` asks for, or a fresh one.
+    /// The seed that the environment's `MOORING_SEED` asks for, or a fresh one.
     package static func fromEnvironment() -> SeededRandom {
-        let asked = ProcessInfo.processInfo.environment["MOORING_TEST_SEED"].flatMap(UInt64.init)
+        let asked = ProcessInfo.processInfo.environment["MOORING_SEED"].flatMap(UInt64.init)
         return SeededRandom(seed: asked ?? .random(in: 0...UInt64(UInt32.max)))
     }
 

@@ -40,7 +40,8 @@ struct AddressSpaces {
         object.initialize(
             to: AddressSpaceState(
                 number: number, cpuCount: UInt32(cpuCount), tableCount: 1, root: root,
-                tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop))
+                tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop,
+                breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart))
         return AddressSpace(pointer: object)
     }
 
@@ -134,6 +135,9 @@ struct AddressSpaces {
                 let fault = Fault(
                     address: address, kind: kind, space: space, slot: slot, vma: vma,
                     populatedEnd: end, cpu: cpu)
+                // LINUX: a page that is populated counts as a fault of the process.
+                cpu.count(.pgfault)
+                slot.faults.add(1)
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
@@ -199,6 +203,8 @@ struct MachineLimits {
     var lowestAddress: UInt64 = 0x1_0000
     /// Where top-down placement starts in an address space that no exec laid out.
     var defaultMapTop: UInt64 = 0x7FFF_F7FF_F000
+    /// Where the heap starts in an address space that no exec laid out.
+    var defaultBreakStart: UInt64 = 0x5555_5555_C000
     /// The end of what a user can map: the last page below the 47-bit boundary is never used.
     var userEnd: UInt64 = PageTables.userTop - pageSize
 }

@@ -7,7 +7,7 @@
 // SEE     PageCache.swift for finding and filling pages, Truncate.swift for taking them away.
 
 /// How a file's pages are kept.
-package enum FileKind: UInt8, Sendable {
+public enum FileKind: UInt8, Sendable {
     /// In memory only: tmpfs, memfd, shared anonymous memory, System V segments.
     case memory
     /// On a device; the page cache holds copies.

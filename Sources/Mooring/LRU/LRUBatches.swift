@@ -46,7 +46,10 @@ struct LRUBatches {
         self.lists = lists
         self.allocator = allocator
         self.cpuCount = cpuCount
-        batches = .allocate(capacity: 2 * cpuCount)
+        // A batch is four cache lines; aligned, no two CPUs share one.
+        batches = UnsafeMutableRawPointer.allocate(
+            byteCount: 2 * cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
+        ).bindMemory(to: LRUBatch.self, capacity: 2 * cpuCount)
         batches.initialize(repeating: LRUBatch(), count: 2 * cpuCount)
     }
 
@@ -64,26 +67,27 @@ struct LRUBatches {
     /// caller has counted for it.
     @inline(__always)
     func addTakingReference(_ pfn: PFN, on cpu: CPU) {
-        push(pfn, .add, to: additions(cpu), on: cpu)
+        if push(pfn, .add, to: additions(cpu)) { drainAdditions(on: cpu) }
     }
 
     /// Hands over a request to count a locked mapping, with one reference that the caller counted.
     @inline(__always)
     func requestTakingReference(_ request: LRURequest, _ pfn: PFN, on cpu: CPU) {
-        push(pfn, request, to: locks(cpu), on: cpu)
+        if push(pfn, request, to: locks(cpu)) { drainRequests(on: cpu) }
     }
 
+    /// Adds an entry; returns whether the batch is full now.
     @inline(__always)
     private func push(
-        _ pfn: PFN, _ request: LRURequest, to batch: UnsafeMutablePointer<LRUBatch>, on cpu: CPU
-    ) {
+        _ pfn: PFN, _ request: LRURequest, to batch: UnsafeMutablePointer<LRUBatch>
+    ) -> Bool {
         let raw = UnsafeMutableRawPointer(batch)
         let count = batch.pointee.count
         raw.storeBytes(
             of: UInt64(pfn.rawValue) | request.rawValue << 32,
             toByteOffset: 8 &+ count &* 8, as: UInt64.self)
         batch.pointee.count = count &+ 1
-        if count &+ 1 == LRUBatch.capacity { drain(batch, on: cpu) }
+        return count &+ 1 == LRUBatch.capacity
     }
 
     /// Whether this CPU has requests that wait.
@@ -96,8 +100,8 @@ struct LRUBatches {
     @inline(__always)
     func drain(on cpu: CPU) {
         // ORDER: additions first, so that an mlock request finds its frame on a list.
-        if additions(cpu).pointee.count != 0 { drain(additions(cpu), on: cpu) }
-        if locks(cpu).pointee.count != 0 { drain(locks(cpu), on: cpu) }
+        if additions(cpu).pointee.count != 0 { drainAdditions(on: cpu) }
+        if locks(cpu).pointee.count != 0 { drainRequests(on: cpu) }
     }
 
     /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
@@ -112,8 +116,101 @@ struct LRUBatches {
         }
     }
 
+    /// Puts the frames of the batch of additions on their lists.
+    ///
+    /// They are linked with one another first, so that the lock is held for one splice a list:
+    /// two CPUs that fault hardly meet.
     @inline(never)
-    private func drain(_ batch: UnsafeMutablePointer<LRUBatch>, on cpu: CPU) {
+    private func drainAdditions(on cpu: CPU) {
+        let batch = additions(cpu)
+        let count = batch.pointee.count
+        var chain = LRUChain()
+        var spliced: UInt64 = 0
+        for index in 0..<count {
+            let pfn = LRUBatches.frame(of: batch, index)
+            let frame = frames[pfn]
+            let flags = frame.flags
+            if !flags.isDisjoint(with: [.unevictable, .mlocked, .onLRU]) {
+                addWithoutChain(pfn, frame, on: cpu)
+                continue
+            }
+            let node = LRULists.node(ofZone: frame.zoneIndex)
+            if !lists.append(pfn, frame, flags, node: node, to: &chain, on: cpu) {
+                publish(chain, on: cpu)
+                chain = LRUChain()
+                _ = lists.append(pfn, frame, flags, node: node, to: &chain, on: cpu)
+            }
+            spliced |= 1 << UInt64(index)
+        }
+        publish(chain, on: cpu)
+        batch.pointee.count = 0
+        for index in 0..<count {
+            let pfn = LRUBatches.frame(of: batch, index)
+            if spliced & 1 << UInt64(index) != 0 {
+                let frame = frames[pfn]
+                // ORDER: linked, then marked as listed, then the mlock mark looked at; a request
+                // sets that mark before it looks whether the frame is listed. One of the two sees
+                // the other, so no locked frame stays among the evictable ones.
+                frame.set(.onLRU)
+                if frame.has(.mlocked) { cull(pfn, frame, on: cpu) }
+            }
+            release(pfn, on: cpu)
+        }
+    }
+
+    @inline(__always)
+    private static func frame(of batch: UnsafeMutablePointer<LRUBatch>, _ index: Int) -> PFN {
+        PFN(
+            rawValue: UInt32(
+                truncatingIfNeeded: (UnsafeRawPointer(batch) + 8).load(
+                    fromByteOffset: index &* 8, as: UInt64.self)))
+    }
+
+    @inline(__always)
+    private func publish(_ chain: LRUChain, on cpu: CPU) {
+        guard chain.count > 0 else { return }
+        lists.lock(ofNode: chain.node).lock(.lru, on: cpu)
+        lists.splice(chain)
+        lists.lock(ofNode: chain.node).unlock(.lru, on: cpu)
+    }
+
+    /// Puts a frame that may be unevictable on its list.
+    @inline(never)
+    private func addWithoutChain(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        let node = LRULists.node(ofZone: frame.zoneIndex)
+        lists.lock(ofNode: node).lock(.lru, on: cpu)
+        defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
+        // RACE: an mlock request for the same frame may have been drained first and have put it on
+        // the unevictable list: then it is where it belongs.
+        guard !frame.has(.onLRU) else { return }
+        if frame.has(.mlocked) {
+            frame.set(.unevictable)
+            cpu.count(.unevictableCulled)
+        }
+        // The count starts at 0: a request that is still waiting counts its mapping itself, and
+        // counting it here too would err high.
+        lists.add(pfn, frame, node: node, on: cpu)
+    }
+
+    /// Moves a frame that was locked while it was put on an evictable list.
+    @inline(never)
+    private func cull(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        let node = LRULists.node(ofZone: frame.zoneIndex)
+        lists.lock(ofNode: node).lock(.lru, on: cpu)
+        defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
+        // RACE: the request may have moved it already, or a munlock have cleared the mark.
+        guard frame.has([.onLRU, .mlocked]), !frame.has(.unevictable) else { return }
+        lists.unlink(pfn, frame, node: node, on: cpu)
+        frame.clear([.active, .onLRU])
+        frame.set(.unevictable)
+        cpu.count(.unevictableCulled)
+        lists.add(pfn, frame, node: node, on: cpu)
+    }
+
+    /// Carries out the batch of mlock and munlock requests.
+    @inline(never)
+    private func drainRequests(on cpu: CPU) {
+        let batch = locks(cpu)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
         var lockedNode = -1
@@ -144,10 +241,7 @@ struct LRUBatches {
         _ request: LRURequest, _ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU
     ) {
         switch request {
-        case .add:
-            // RACE: an mlock request for the same frame may have been drained first and have put
-            // it on the unevictable list: then it is where it belongs.
-            if !frame.has(.onLRU) { lists.add(pfn, frame, node: node, on: cpu) }
+        case .add: assertionFailure("an addition among the requests")
         case .mlock: countLock(pfn, frame, node: node, on: cpu)
         case .mlockNew: countLockOfNew(pfn, frame, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)

@@ -50,6 +50,16 @@ struct LRUNodeState {
     var ends: InlineArray<4, Ends> = .init(repeating: Ends())
 }
 
+/// Frames that are linked with one another and go to the head of one list together.
+struct LRUChain {
+    var node = -1
+    var list = LRUList.inactiveAnon
+    /// The one that was appended last goes first.
+    var head = PFN.none
+    var tail = PFN.none
+    var count = 0
+}
+
 /// The LRU lists of a machine.
 struct LRULists {
     let frames: FrameTable
@@ -113,6 +123,49 @@ struct LRULists {
         ends.pointee.head = pfn
         ends.pointee.count += 1
         cpu.add(1, to: list.gauge, zone: frame.zoneIndex)
+    }
+
+    /// Appends a frame that is on no list to a chain; nobody else may reach its links.
+    ///
+    /// - Returns: `false` if the chain belongs to another list than the frame.
+    @inline(__always)
+    func append(
+        _ pfn: PFN, _ frame: FrameRef, _ flags: FrameFlags, node: Int, to chain: inout LRUChain,
+        on cpu: CPU
+    ) -> Bool {
+        let list = LRUList(of: flags)
+        if chain.count == 0 {
+            chain.node = node
+            chain.list = list
+            chain.tail = pfn
+        } else {
+            guard chain.node == node, chain.list == list else { return false }
+            frames[chain.head].prev = pfn
+        }
+        frame.next = chain.head
+        frame.prev = .none
+        chain.head = pfn
+        chain.count += 1
+        cpu.add(1, to: list.gauge, zone: frame.zoneIndex)
+        return true
+    }
+
+    /// Puts a chain at the head of its list, under the node's lock.
+    ///
+    /// The frames are not marked `onLRU` yet: the caller does that afterwards, and until then
+    /// nobody takes them off.
+    @inline(__always)
+    func splice(_ chain: LRUChain) {
+        let ends = endsPointer(chain.list, chain.node)
+        let second = ends.pointee.head
+        frames[chain.tail].next = second
+        if second == .none {
+            ends.pointee.tail = chain.tail
+        } else {
+            frames[second].prev = chain.tail
+        }
+        ends.pointee.head = chain.head
+        ends.pointee.count += chain.count
     }
 
     /// Takes a frame off the list it is on.

@@ -30,12 +30,23 @@ package struct CPU {
 
     /// Makes the CPU with this number for a machine of `zoneCount` zones.
     init(index: Int, zoneCount: Int) {
-        let events = UnsafeMutablePointer<Int64>.allocate(capacity: Event.count)
+        let events = CPU.ownLines(Event.count, of: Int64.self)
         events.initialize(repeating: 0, count: Event.count)
-        let gauges = UnsafeMutablePointer<Int64>.allocate(capacity: Gauge.count * zoneCount)
+        let gauges = CPU.ownLines(Gauge.count * zoneCount, of: Int64.self)
         gauges.initialize(repeating: 0, count: Gauge.count * zoneCount)
-        state = .allocate(capacity: 1)
+        state = CPU.ownLines(1, of: CPUState.self)
         state.initialize(to: CPUState(index: index, events: events, gauges: gauges))
+    }
+
+    /// Memory that shares no cache line, nor the pair of lines that processors fetch together,
+    /// with anything another CPU writes.
+    private static func ownLines<Element: ~Copyable>(
+        _ count: Int, of type: Element.Type
+    ) -> UnsafeMutablePointer<Element> {
+        let line = 128
+        let bytes = (count * MemoryLayout<Element>.stride + line - 1) & ~(line - 1)
+        return UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: line)
+            .bindMemory(to: Element.self, capacity: count)
     }
 
     /// Gives the memory back; nobody may use any copy of this handle afterwards.

@@ -7,7 +7,7 @@
 
 extension Machine.Task {
     /// What /proc/PID/maps shows.
-    package func maps() -> String {
+    public func maps() -> String {
         inspect { space, _ in
             var text = ""
             space.forEachVMA { text += $0.mapsLine(in: space) }

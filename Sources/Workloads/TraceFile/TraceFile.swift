@@ -88,6 +88,7 @@ extension TraceFileError: CustomStringConvertible {
 /// ``finish()`` the rest.
 package struct TraceWriter {
     /// How many bytes of steps make a block: small enough that a tear costs little.
+    ///
     /// A tear costs the block that it is in; a block costs 9 bytes and its own state.
     private static let blockLength = 4 << 10
 

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import class Foundation.ProcessInfo
+import LinuxHost
+import Mooring
+import TestSupport
+import Testing
+import Workloads
+
+@testable import Conformance
+
+@Suite(.serialized, .enabled(if: Host.canBeAsked, "the host's kernel cannot be driven here"))
+struct `Random work` {
+    /// How many operations are done in all, and on one pair of systems.
+    private static let total =
+        ProcessInfo.processInfo.environment["MOORING_STRESS"].flatMap(Int.init) ?? 4000
+    private static let length = 500
+
+    @Test func `ends the same on the engine and on the host's kernel`() throws {
+        var random = SeededRandom.fromEnvironment()
+        print("Random work: MOORING_SEED=\(random.seed), \(Self.total) operations")
+        var compared = 0
+        while compared < Self.total {
+            var work = RandomWork()
+            work.without = [.mincore, .msync, .remapFilePages, .writeFile]
+            var sides = try Self.sides()
+            sides.checkInterval = 20
+            var operations: [Operation] = []
+            var found: Disagreement?
+            while operations.count < Self.length, found == nil {
+                for operation in work.next(using: &random) {
+                    operations.append(operation)
+                    found = try sides.perform(operation)
+                }
+            }
+            compared += sides.compared
+            guard let found else { continue }
+            let reduction = try Reduction(operations, found) { try Self.disagreement($0) }
+            Issue.record(
+                """
+                \(found)
+                after \(compared) operations, seed \(random.seed); the engine's first. Shortest:
+                \(reduction.scenario)
+                """)
+            return
+        }
+        print("Random work: \(compared) operations compared, no difference")
+    }
+
+    private static func sides() throws -> SideBySide {
+        let engine = try Host.engine()
+        var sides = SideBySide(engine, try KernelSystem())
+        sides.audit = { try engine.machine.audit() }
+        return sides
+    }
+
+    private static func disagreement(_ operations: [Operation]) throws -> Disagreement? {
+        var sides = try sides()
+        do {
+            return try sides.run(operations)
+        } catch {
+            // A part of the list may be work that a system cannot do at all.
+            return nil
+        }
+    }
+}
