@@ -27,11 +27,8 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: address, length: length, protection: protection, flags: flags,
                 file: file, offset: offset)
-            let vma = space.tree.find(start)
-            let isLocked =
-                vma.map { $0.flags.contains(.locked) && !$0.flags.contains(.lockOnFault) } ?? false
             populated =
-                isLocked || flags.contains(.populate)
+                flags.contains(.populate) || isLockedAtOnce(start, flags, in: space)
                 ? start..<start + length.roundedUpToPages : nil
         }
         if let populated {
@@ -44,6 +41,16 @@ extension AddressSpaces {
     /// Maps memory or a file; the lock is held exclusively.
     ///
     /// What is to be populated is the caller's affair.
+    /// Whether a new mapping's pages are locked, and so populated, at once.
+    private func isLockedAtOnce(
+        _ start: UInt64, _ flags: MapFlags, in space: AddressSpace
+    ) -> Bool {
+        guard flags.contains(.locked) || !space.pointer.pointee.futureLock.isEmpty,
+            let vma = space.tree.find(start)
+        else { return false }
+        return vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
+    }
+
     func mapLocked(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         flags: MapFlags, file: OpenFile?, offset: UInt64
@@ -84,7 +91,9 @@ extension AddressSpaces {
         } else if let file {
             try applyFileType(flags, protection, file, size, offset, &vmaFlags)
         }
-        let replaced = pagesMapped(from: start, to: start + size, in: space)
+        // Only MAP_FIXED finds anything where the mapping goes.
+        let replaced =
+            flags.contains(.fixed) ? pagesMapped(from: start, to: start + size, in: space) : 0
         guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
         if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
         let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)
