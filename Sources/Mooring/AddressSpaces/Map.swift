@@ -75,7 +75,10 @@ extension AddressSpaces {
 
         var vmaFlags = VMAFlags(protection)
         vmaFlags.formUnion([.mayRead, .mayWrite, .mayExecute])
-        if flags.contains(.growsDown) { vmaFlags.insert(.growsDown) }
+        if flags.contains(.growsDown) {
+            vmaFlags.insert(.growsDown)
+            space.pointer.pointee.hasMappedStack = true
+        }
         if flags.contains(.stack) { vmaFlags.insert(.noHugePage) }
         if flags.contains(.locked) {
             guard caller.mayLock else { throw .EPERM }
@@ -235,10 +238,37 @@ extension AddressSpaces {
 
     /// The highest free room below the space's top, or the lowest above it.
     func gap(_ space: AddressSpace, _ size: UInt64) -> UInt64? {
-        space.tree.highestGap(
-            length: size, floor: pageSize, ceiling: space.pointer.pointee.mapTop)
-            ?? space.tree.lowestGap(
-                length: size, floor: space.pointer.pointee.mapTop, ceiling: limits.userEnd)
+        let top = space.pointer.pointee.mapTop
+        var ceiling = top
+        while let found = space.tree.highestGap(length: size, floor: pageSize, ceiling: ceiling) {
+            guard space.pointer.pointee.hasMappedStack,
+                let lower = guardGapMet(above: found, below: ceiling, size, space)
+            else { return found }
+            ceiling = lower
+        }
+        return space.tree.lowestGap(length: size, floor: top, ceiling: limits.userEnd)
+    }
+
+    /// Where the guard gap of the highest stack starts in front of which a search for `size` bytes
+    /// stops before it comes to `found`.
+    ///
+    /// LINUX: a range that fits below a stack, but for its guard gap, sends the search below all
+    /// of the gap, although other areas may lie in it with free room between them.
+    private func guardGapMet(
+        above found: UInt64, below ceiling: UInt64, _ size: UInt64, _ space: AddressSpace
+    ) -> UInt64? {
+        var lower: UInt64?
+        var vma = space.tree.find(found)
+        while let current = vma {
+            let bottom = current.previous?.end ?? 0
+            let top = min(current.start, ceiling)
+            if current.guardedStart < top, bottom < top, top - bottom >= size {
+                lower = current.guardedStart
+            }
+            if current.start >= ceiling { break }
+            vma = current.next
+        }
+        return lower
     }
 
     /// Room at a 2 MiB boundary, for mappings that could use huge pages: anonymous ones of a
