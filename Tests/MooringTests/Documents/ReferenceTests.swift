@@ -19,7 +19,7 @@ import Testing
     @Test(arguments: Documents.all)
     func `every source file that a document names exists`(path: String) throws {
         for line in try Documents.lines(of: path) {
-            for name in line.matches(of: /`([A-Za-z0-9_+.\/-]+\.(?:swift|sh|json|scenario|c))`/) {
+            for name in line.matches(of: /`([A-Za-z0-9_+.\/-]+\.(?:swift|sh|json|c))`/) {
                 let file = String(name.1)
                 let places = [file, "Sources/Mooring/" + file, "Sources/" + file]
                 #expect(
