@@ -63,7 +63,7 @@ package final class EngineSystem: MemorySystem {
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }
-            if let outcome = try performOnPages(call, task) { return outcome }
+            if let outcome = try performOnNodes(call, task) { return outcome }
             return try performOnProcess(call, process, task)
         }
     }
@@ -85,6 +85,12 @@ package final class EngineSystem: MemorySystem {
                     newAddress: try absolute(newAddress)))
         case .madvise(let span, let advice): try task.madvise(try region(span), advice)
         case .brk(let address): return .value(task.brk(try absolute(address)))
+        case .mincore(let span): return .pages(try task.mincore(try region(span)))
+        case .msync(let span, let flags): try task.msync(try region(span), flags)
+        case .remapFilePages(let span, let protection, let pageOffset, _):
+            // LINUX: remap_file_pages(2) does not look at its flags.
+            try task.remapFilePages(
+                try region(span), protection: protection, pageOffset: pageOffset)
         case .access(let span, let kind): try task.access(try region(span), kind)
         case .store(let span, let seed): try store(try region(span), seed, task)
         case .load(let span): return .value(try load(try region(span), task))
@@ -117,34 +123,28 @@ package final class EngineSystem: MemorySystem {
         case .punchHole(let id, let offset, let length):
             guard length != 0 else { throw Errno.EINVAL }
             try file(id).punchHole(at: .bytes(offset), length: .bytes(length))
-        default: return nil
-        }
-        return .value(0)
-    }
-
-    private func performOnPages(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
-        switch call {
-        case .mincore(let span): return .pages(try task.mincore(try region(span)))
-        case .msync(let span, let flags): try task.msync(try region(span), flags)
-        case .remapFilePages(let span, let protection, let pageOffset, _):
-            try task.remapFilePages(
-                try region(span), protection: protection, pageOffset: pageOffset)
-        case .movePages(let span, let node, let flags):
-            let region = try region(span)
-            let pages = region.length >> pageShift + (region.length % pageSize == 0 ? 0 : 1)
-            let addresses = (0..<pages).map { region.address &+ $0 << pageShift }
-            _ = try task.movePages(
-                addresses, to: node.map { [Int32](repeating: $0, count: addresses.count) },
-                flags: flags)
-        case .migratePages(let from, let to):
-            return .value(UInt64(try task.migratePages(from: from, to: to)))
-        case .mbind(let span, let mode, let nodes, let flags):
-            try task.mbind(try region(span), mode: mode, nodes: nodes, flags: flags)
         case .shmat(let id, let address, let flags):
             return .value(
                 try task.shmat(try file(id), address: try absolute(address), flags: flags))
         case .shmdt(let address): try task.shmdt(try absolute(address))
         case .shmLock(let id, let isLocked): try task.shmLock(try file(id), locked: isLocked)
+        default: return nil
+        }
+        return .value(0)
+    }
+
+    private func performOnNodes(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .movePages(let span, let node, let flags):
+            let region = try region(span)
+            let count = region.length >> pageShift + (region.length.isPageAligned ? 0 : 1)
+            let pages = (0..<count).map { region.address &+ $0 << pageShift }
+            _ = try task.movePages(
+                pages, to: node.map { [Int32](repeating: $0, count: pages.count) }, flags: flags)
+        case .migratePages(let from, let to):
+            return .value(UInt64(try task.migratePages(from: from, to: to)))
+        case .mbind(let span, let mode, let nodes, let flags):
+            try task.mbind(try region(span), mode: mode, nodes: nodes, flags: flags)
         default: return nil
         }
         return .value(0)

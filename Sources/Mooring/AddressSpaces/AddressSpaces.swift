@@ -22,6 +22,7 @@ struct AddressSpaces {
         let faults: FaultHandler
         let tlb: TLB
         let vmas: Slab<VMAState>
+        let vmaRests: SlabCompanion<VMARest>
         let spaces: Slab<AddressSpaceState>
         let commitment: Commitment
         let limits: MachineLimits
@@ -57,6 +58,8 @@ struct AddressSpaces {
     var tlb: TLB { parts.pointee.tlb }
     @inline(__always)
     var vmas: Slab<VMAState> { parts.pointee.vmas }
+    @inline(__always)
+    var vmaRests: SlabCompanion<VMARest> { parts.pointee.vmaRests }
     @inline(__always)
     var spaces: Slab<AddressSpaceState> { parts.pointee.spaces }
     @inline(__always)

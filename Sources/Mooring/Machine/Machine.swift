@@ -82,7 +82,9 @@ public final class Machine: @unchecked Sendable {
         let spaces = AddressSpaces(
             .init(
                 frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
-                unmapper: unmapper, faults: faults, tlb: tlb, vmas: Slab(), spaces: Slab(),
+                unmapper: unmapper, faults: faults, tlb: tlb,
+                vmas: Slab(capacity: Machine.vmaCapacity),
+                vmaRests: SlabCompanion(capacity: Machine.vmaCapacity), spaces: Slab(),
                 commitment: commitment, limits: limits, cpuCount: cpus.count))
         self.cpus = cpus
         self.frames = frames
@@ -97,6 +99,9 @@ public final class Machine: @unchecked Sendable {
         self.processes = ProcessTable()
         self.zeroFrame = zeroFrame
     }
+
+    /// How many VMAs all address spaces together can have.
+    private static let vmaCapacity = 1 << 26
 
     deinit {
         processes.deallocate()
@@ -113,6 +118,7 @@ public final class Machine: @unchecked Sendable {
         spaces.faults.deallocate()
         spaces.groups.deallocate()
         spaces.vmas.deallocate()
+        spaces.vmaRests.deallocate()
         spaces.spaces.deallocate()
         spaces.commitment.deallocate()
         cache.files.deallocate()

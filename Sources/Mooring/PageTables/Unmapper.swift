@@ -74,14 +74,19 @@ struct Unmapper {
         _ vma: VMARef, in space: AddressSpace, from start: UInt64, to end: UInt64,
         scope: UnmapScope = .everything, on cpu: CPU
     ) {
-        space.notePeak()
-        batches.drain(on: cpu)
+        var isFirst = true
         let buffer = buffers + 2 * Unmapper.capacity * cpu.index
         var gather = Gather(unreachable: buffer, referenced: buffer + Unmapper.capacity)
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
+                if isFirst {
+                    isFirst = false
+                    space.notePeak()
+                    // A frame in this CPU's own batch would not be found unreachable.
+                    batches.drain(on: cpu)
+                }
                 if gather.unreachableCount > Unmapper.capacity - 512
                     || gather.referencedCount > Unmapper.capacity - 512
                 {
