@@ -2,7 +2,7 @@
 //
 // What the calls on address spaces share: the stores of VMAs and address spaces, and the machine's
 // commitment. Each call is an extension in a file of its own (Map, Unmap, Protect, Remap, …);
-// VMAs+Editing.swift has the steps that they are made of.
+// VMAEditing.swift has the steps that they are made of.
 //
 // LOCKS   Calls that change VMAs hold the address space's lock exclusively; each file says where
 //         it takes it. Populating holds it shared.

@@ -6,10 +6,10 @@
 //            munlock requests. Each entry holds a reference, so a frame cannot be freed and reused
 //            while it waits here.
 // LAZY       A frame in a batch is on no list yet. Whoever must find it there (unmapping, mlock,
-//            migration) drains its own CPU's batches first; `drainAll` drains every CPU's.
-// LOCKS      A batch belongs to its CPU and needs a lock only because `drainAll` reaches into
-//            others': a word of rank lru taken around each use would cost 6 ns a fault, so
-//            `drainAll` enters each CPU in turn instead (rank cpu) and the batch needs none.
+//            migration) drains its own CPU's batches first; `Machine.drainBatches` drains every CPU's.
+// LOCKS      A batch belongs to its CPU. A word of rank lru taken around each use would cost 6 ns a
+//            fault, so `Machine.drainBatches` enters each CPU in turn instead (rank cpu) and the
+//            batch needs none.
 // SEE        Mlock/MlockCount.swift for what the requests of the mlock batch mean.
 
 /// What a batch entry asks for; kept in the top bits beside the frame's number.
