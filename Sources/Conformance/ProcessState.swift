@@ -15,6 +15,8 @@ package struct ProcessState: Equatable {
     /// A line of a view, or a page, that one system shows and another does not.
     package struct Mismatch: Equatable, CustomStringConvertible {
         package var subject: String
+        /// The name of the field; `area` for the line of maps, `page` for a page.
+        package var kind: String
         package var values: [String]
 
         package var description: String {
@@ -89,8 +91,10 @@ package struct ProcessState: Equatable {
             let subject =
                 lines.prefix(index + 1).last { Self.range($0) != nil }.map { "area \($0)" }
                 ?? "status"
+            let line = index < lines.count ? lines[index] : other.lines[index]
             return Mismatch(
                 subject: subject,
+                kind: Self.range(line) != nil ? "area" : String(line.prefix { $0 != ":" }),
                 values: [lines, other.lines].map {
                     $0.indices.contains(index) ? String($0[index]) : "nothing"
                 })
@@ -99,7 +103,7 @@ package struct ProcessState: Equatable {
         let both = [pages, other.pages].map { $0.indices.contains(index) ? $0[index] : nil }
         let address = both.compactMap { $0?.address }.min() ?? 0
         return Mismatch(
-            subject: "page 0x" + String(address, radix: 16),
+            subject: "page 0x" + String(address, radix: 16), kind: "page",
             values: both.map { $0.map { $0.address == address ? Self.text($0.entry) : nil } ?? nil }
                 .map { $0 ?? "absent" })
     }

@@ -43,9 +43,9 @@ package struct RandomWork {
     /// The next operations: most often one.
     package mutating func next(using random: inout some RandomNumberGenerator) -> [Operation] {
         if lastProcess == 0 {
-            return Self.files.map { Operation(.none, .createFile($0.0, $0.1)) } + [spawn()]
+            return Self.files.map { Operation(.none, .createFile($0.0, $0.1)) } + spawn()
         }
-        guard let process = living.randomElement(using: &random) else { return [spawn()] }
+        guard let process = living.randomElement(using: &random) else { return spawn() }
         while true {
             if let call = call(of: process, &random), !without.contains(call.kind) {
                 return [Operation(process, call)]
@@ -53,10 +53,22 @@ package struct RandomWork {
         }
     }
 
-    private mutating func spawn() -> Operation {
+    /// A process, without what the host may have given to those who run the tests.
+    private mutating func spawn() -> [Operation] {
         lastProcess += 1
-        living.append(ProcessID(rawValue: lastProcess))
-        return Operation(ProcessID(rawValue: lastProcess), .spawn)
+        let process = ProcessID(rawValue: lastProcess)
+        living.append(process)
+        return [
+            Operation(process, .spawn), Operation(process, .setLockPrivilege(false)),
+            Operation(process, Self.lockLimit(Self.hardLockLimit)),
+        ]
+    }
+
+    /// Few hosts let a limit be raised above this.
+    private static let hardLockLimit: UInt64 = 8 << 20
+
+    private static func lockLimit(_ soft: UInt64) -> Call {
+        .setLimit(.memlock, soft: soft, hard: hardLockLimit)
     }
 
     // MARK: Calls
@@ -179,11 +191,10 @@ package struct RandomWork {
 
     private func limit(_ random: inout some RandomNumberGenerator) -> Call {
         switch random.below(6) {
-        case 0: return .setLockPrivilege(random.isLikely(50))
-        case 1...3:
+        case 0...3:
             let pages = UInt64(random.below(24))
-            return .setLimit(
-                .memlock, soft: random.isLikely(40) ? nil : pages * pageSize + pages % 3, hard: nil)
+            return Self.lockLimit(
+                random.isLikely(40) ? Self.hardLockLimit : pages * pageSize + pages % 3)
         case 4:
             let pages = UInt64(40 + random.below(80))
             return .setLimit(

@@ -33,7 +33,8 @@ package struct Reduction {
                 var shorter = self.operations
                 shorter.removeSubrange(start..<min(start + piece, shorter.count))
                 left -= 1
-                if let found = try disagrees(shorter) {
+                // Another kind of disagreement would be about something else.
+                if let found = try disagrees(shorter), found.kind == disagreement.kind {
                     self.operations = Array(shorter.prefix(found.step + 1))
                     self.disagreement = found
                     isShorter = true

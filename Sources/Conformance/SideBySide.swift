@@ -10,6 +10,8 @@ package struct Disagreement: CustomStringConvertible {
     package var operation: String
     /// What they disagree about: the outcome, or something that a process shows.
     package var subject: String
+    /// The kind of thing it is: disagreements of one kind are likely to have one cause.
+    package var kind: String
     /// What each system says, the first system's first.
     package var values: [String]
 
@@ -49,7 +51,8 @@ package struct SideBySide {
         let outcomes = try systems.map { try $0.perform(operation) }
         compared += 1
         guard outcomes[0] == outcomes[1] else {
-            return disagreement(operation, "outcome", outcomes.map { Self.text($0) })
+            return disagreement(
+                operation, "outcome", kind: "\(operation.call.kind)", outcomes.map(Self.text))
         }
         follow(operation, outcomes[0])
         return step % checkInterval == 0 ? try compareStates(after: operation) : nil
@@ -78,22 +81,24 @@ package struct SideBySide {
     /// Compares all that living processes show.
     package func compareStates(after operation: Operation) throws -> Disagreement? {
         do { try audit?() } catch {
-            return disagreement(operation, "audit", ["\(error)"])
+            return disagreement(operation, "audit", kind: "audit", ["\(error)"])
         }
         for process in living {
             let states = try systems.map { try ProcessState(of: process, on: $0) }
             guard let mismatch = states[0].firstMismatch(with: states[1]) else { continue }
             return disagreement(
-                operation, "process \(process.rawValue), \(mismatch.subject)", mismatch.values)
+                operation, "process \(process.rawValue), \(mismatch.subject)",
+                kind: mismatch.kind, mismatch.values)
         }
         return nil
     }
 
     private func disagreement(
-        _ operation: Operation, _ subject: String, _ values: [String]
+        _ operation: Operation, _ subject: String, kind: String, _ values: [String]
     ) -> Disagreement {
         Disagreement(
-            step: step, operation: printer.text(operation), subject: subject, values: values)
+            step: step, operation: printer.text(operation), subject: subject, kind: kind,
+            values: values)
     }
 
     private static func text(_ outcome: Outcome) -> String {

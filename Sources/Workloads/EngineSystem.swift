@@ -63,6 +63,7 @@ package final class EngineSystem: MemorySystem {
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }
+            if let outcome = try performOnNodes(call, task) { return outcome }
             return try performOnProcess(call, process, task)
         }
     }
@@ -83,21 +84,13 @@ package final class EngineSystem: MemorySystem {
                     address: old.address, length: old.length, newLength: newLength, flags: flags,
                     newAddress: try absolute(newAddress)))
         case .madvise(let span, let advice): try task.madvise(try region(span), advice)
-        case .mincore(let span):
-            let range = try region(span)
-            return .pages(try task.mincore(address: range.address, length: range.length))
+        case .brk(let address): return .value(task.brk(try absolute(address)))
+        case .mincore(let span): return .pages(try task.mincore(try region(span)))
         case .msync(let span, let flags): try task.msync(try region(span), flags)
         case .remapFilePages(let span, let protection, let pageOffset, _):
-            // remap_file_pages(2): the flags are ignored.
+            // LINUX: remap_file_pages(2) does not look at its flags.
             try task.remapFilePages(
                 try region(span), protection: protection, pageOffset: pageOffset)
-        case .movePages(let span, let node, let flags):
-            try movePages(try region(span), node, flags, task)
-        case .migratePages(let from, let to):
-            return .value(UInt64(try task.migratePages(from: from, to: to)))
-        case .mbind(let span, let mode, let nodes, let flags):
-            try task.mbind(try region(span), mode: mode, nodes: nodes, flags: flags)
-        case .brk(let address): return .value(task.brk(try absolute(address)))
         case .access(let span, let kind): try task.access(try region(span), kind)
         case .store(let span, let seed): try store(try region(span), seed, task)
         case .load(let span): return .value(try load(try region(span), task))
@@ -126,15 +119,32 @@ package final class EngineSystem: MemorySystem {
             return .value(try file(id).read(at: .bytes(offset), length: .bytes(length)))
         case .writeFile(let id, let offset, let length):
             return .value(try file(id).write(at: .bytes(offset), length: .bytes(length)))
-        case .shmat(let id, let address, let flags):
-            return .value(
-                try task.shmat(try file(id), address: try absolute(address), flags: flags))
-        case .shmdt(let address): try task.shmdt(try absolute(address))
-        case .shmLock(let id, let locked): try task.shmLock(try file(id), locked: locked)
         case .ftruncate(let id, let length): try file(id).truncate(to: .bytes(length))
         case .punchHole(let id, let offset, let length):
             guard length != 0 else { throw Errno.EINVAL }
             try file(id).punchHole(at: .bytes(offset), length: .bytes(length))
+        case .shmat(let id, let address, let flags):
+            return .value(
+                try task.shmat(try file(id), address: try absolute(address), flags: flags))
+        case .shmdt(let address): try task.shmdt(try absolute(address))
+        case .shmLock(let id, let isLocked): try task.shmLock(try file(id), locked: isLocked)
+        default: return nil
+        }
+        return .value(0)
+    }
+
+    private func performOnNodes(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
+        switch call {
+        case .movePages(let span, let node, let flags):
+            let region = try region(span)
+            let count = region.length >> pageShift + (region.length.isPageAligned ? 0 : 1)
+            let pages = (0..<count).map { region.address &+ $0 << pageShift }
+            _ = try task.movePages(
+                pages, to: node.map { [Int32](repeating: $0, count: pages.count) }, flags: flags)
+        case .migratePages(let from, let to):
+            return .value(UInt64(try task.migratePages(from: from, to: to)))
+        case .mbind(let span, let mode, let nodes, let flags):
+            try task.mbind(try region(span), mode: mode, nodes: nodes, flags: flags)
         default: return nil
         }
         return .value(0)
@@ -159,18 +169,10 @@ package final class EngineSystem: MemorySystem {
 
     private func end(_ process: ProcessID) { tasks.removeValue(forKey: process)?.exit() }
 
-    private func movePages(
-        _ region: Region, _ node: Int32?, _ flags: UInt32, _ task: Machine.Task
-    ) throws {
-        let count = region.length.roundedUpToPages / pageSize
-        let pages = (0..<count).map { region.address &+ $0 * pageSize }
-        _ = try task.movePages(
-            pages, to: node.map { Array(repeating: $0, count: pages.count) }, flags: flags)
-    }
-
     private func create(_ id: FileID, _ description: FileDescription) throws {
         files[id]?.close()
         if description.kind == .sharedMemory {
+            files[id] = nil
             files[id] = try machine.makeSegment(length: .bytes(description.length))
             return
         }

@@ -22,7 +22,7 @@ struct `Random work` {
         var compared = 0
         while compared < Self.total {
             var work = RandomWork()
-            work.without = [.mincore, .msync, .remapFilePages, .writeFile]
+            work.without = [.writeFile]
             var sides = try Self.sides()
             sides.checkInterval = 20
             var operations: [Operation] = []

@@ -35,6 +35,10 @@ struct AddressSpaceState {
     var mapTop: UInt64
     var breakStart: UInt64 = 0
     var breakEnd: UInt64 = 0
+    /// Whether mmap was ever asked for an area that grows downwards.
+    var hasMappedStack = false
+    /// Whether exec(2) loaded a program here, or into what this is a copy of.
+    var hasProgram = false
     var stackStart: UInt64 = 0
     /// Pages of all VMAs, of locked ones, of private writable ones, of executable ones, of stacks.
     var totalPages = 0

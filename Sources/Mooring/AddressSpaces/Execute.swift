@@ -24,6 +24,7 @@ extension AddressSpaces {
         space.lock.lock(.addressSpace, on: cpu)
         defer { space.lock.unlock(.addressSpace, on: cpu) }
         space.pointer.pointee.mapTop = mapTop == 0 ? limits.defaultMapTop : mapTop
+        space.pointer.pointee.hasProgram = true
         space.pointer.pointee.breakStart = breakStart
         space.pointer.pointee.breakEnd = breakStart
         for area in areas {

@@ -42,6 +42,8 @@ extension AddressSpaces {
     private func copyLayout(from parent: AddressSpace, to child: AddressSpace) {
         child.pointer.pointee.mapTop = parent.pointer.pointee.mapTop
         child.pointer.pointee.breakStart = parent.pointer.pointee.breakStart
+        child.pointer.pointee.hasMappedStack = parent.pointer.pointee.hasMappedStack
+        child.pointer.pointee.hasProgram = parent.pointer.pointee.hasProgram
         child.pointer.pointee.breakEnd = parent.pointer.pointee.breakEnd
         child.pointer.pointee.stackStart = parent.pointer.pointee.stackStart
     }

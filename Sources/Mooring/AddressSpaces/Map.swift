@@ -27,11 +27,8 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: address, length: length, protection: protection, flags: flags,
                 file: file, offset: offset)
-            let vma = space.tree.find(start)
-            let isLocked =
-                vma.map { $0.flags.contains(.locked) && !$0.flags.contains(.lockOnFault) } ?? false
             populated =
-                isLocked || flags.contains(.populate)
+                flags.contains(.populate) || isLockedAtOnce(start, flags, in: space)
                 ? start..<start + length.roundedUpToPages : nil
         }
         if let populated {
@@ -44,6 +41,16 @@ extension AddressSpaces {
     /// Maps memory or a file; the lock is held exclusively.
     ///
     /// What is to be populated is the caller's affair.
+    /// Whether a new mapping's pages are locked, and so populated, at once.
+    private func isLockedAtOnce(
+        _ start: UInt64, _ flags: MapFlags, in space: AddressSpace
+    ) -> Bool {
+        guard flags.contains(.locked) || !space.pointer.pointee.futureLock.isEmpty,
+            let vma = space.tree.find(start)
+        else { return false }
+        return vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
+    }
+
     func mapLocked(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         flags: MapFlags, file: OpenFile?, offset: UInt64
@@ -68,7 +75,10 @@ extension AddressSpaces {
 
         var vmaFlags = VMAFlags(protection)
         vmaFlags.formUnion([.mayRead, .mayWrite, .mayExecute])
-        if flags.contains(.growsDown) { vmaFlags.insert(.growsDown) }
+        if flags.contains(.growsDown) {
+            vmaFlags.insert(.growsDown)
+            space.pointer.pointee.hasMappedStack = true
+        }
         if flags.contains(.stack) { vmaFlags.insert(.noHugePage) }
         if flags.contains(.locked) {
             guard caller.mayLock else { throw .EPERM }
@@ -84,7 +94,9 @@ extension AddressSpaces {
         } else if let file {
             try applyFileType(flags, protection, file, size, offset, &vmaFlags)
         }
-        let replaced = pagesMapped(from: start, to: start + size, in: space)
+        // Only MAP_FIXED finds anything where the mapping goes.
+        let replaced =
+            flags.contains(.fixed) ? pagesMapped(from: start, to: start + size, in: space) : 0
         guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
         if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
         let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)
@@ -226,10 +238,37 @@ extension AddressSpaces {
 
     /// The highest free room below the space's top, or the lowest above it.
     func gap(_ space: AddressSpace, _ size: UInt64) -> UInt64? {
-        space.tree.highestGap(
-            length: size, floor: pageSize, ceiling: space.pointer.pointee.mapTop)
-            ?? space.tree.lowestGap(
-                length: size, floor: space.pointer.pointee.mapTop, ceiling: limits.userEnd)
+        let top = space.pointer.pointee.mapTop
+        var ceiling = top
+        while let found = space.tree.highestGap(length: size, floor: pageSize, ceiling: ceiling) {
+            guard space.pointer.pointee.hasMappedStack,
+                let lower = guardGapMet(above: found, below: ceiling, size, space)
+            else { return found }
+            ceiling = lower
+        }
+        return space.tree.lowestGap(length: size, floor: top, ceiling: limits.userEnd)
+    }
+
+    /// Where the guard gap of the highest stack starts in front of which a search for `size` bytes
+    /// stops before it comes to `found`.
+    ///
+    /// LINUX: a range that fits below a stack, but for its guard gap, sends the search below all
+    /// of the gap, although other areas may lie in it with free room between them.
+    private func guardGapMet(
+        above found: UInt64, below ceiling: UInt64, _ size: UInt64, _ space: AddressSpace
+    ) -> UInt64? {
+        var lower: UInt64?
+        var vma = space.tree.find(found)
+        while let current = vma {
+            let bottom = current.previous?.end ?? 0
+            let top = min(current.start, ceiling)
+            if current.guardedStart < top, bottom < top, top - bottom >= size {
+                lower = current.guardedStart
+            }
+            if current.start >= ceiling { break }
+            vma = current.next
+        }
+        return lower
     }
 
     /// Room at a 2 MiB boundary, for mappings that could use huge pages: anonymous ones of a

@@ -17,7 +17,7 @@ struct MemoryAccess {
         var address = start
         while address < end {
             if let signal = touchRun(caller, &address, to: end, kind) {
-                return (signal, address)
+                return (signal, address.isCanonical ? address : 0)
             }
         }
         return nil
@@ -154,4 +154,11 @@ struct MemoryAccess {
         }
         return true
     }
+}
+
+extension UInt64 {
+    /// Whether an address is one to the processor: bits 47 to 63 are the same.
+    ///
+    /// LINUX: an access elsewhere is no page fault, and its signal tells no address.
+    fileprivate var isCanonical: Bool { self >> 47 == 0 || self >> 47 == (1 << 17) - 1 }
 }

@@ -143,8 +143,8 @@ extension VMARef {
     /// Its node among the mappings of its file.
     @inline(__always)
     var fileNode: UnsafeMutablePointer<IntervalNode> {
-        (UnsafeMutableRawPointer(pointer)
-            + MemoryLayout<VMAState>.offset(of: \.fileNode).unsafelyUnwrapped)
+        (UnsafeMutableRawPointer(rest)
+            + MemoryLayout<VMARest>.offset(of: \.fileNode).unsafelyUnwrapped)
             .assumingMemoryBound(to: IntervalNode.self)
     }
 }

@@ -58,8 +58,9 @@ package struct FrameFlags: OptionSet, Sendable {
             lock: "is itself one (rank frame)",
             list: "any", allowedAtFree: false),
         Row(
-            flag: .upToDate, name: "up-to-date", meaning: "contents are what the file holds",
-            setBy: "reading a file's page", clearedBy: "freeing", lock: "page cache",
+            flag: .upToDate, name: "up-to-date", meaning: "contents are valid",
+            setBy: "PageCache.ensure, anonymous faults, copy on write", clearedBy: "freeing",
+            lock: "none before it is mapped",
             list: "any", allowedAtFree: true),
         Row(
             flag: .dirty, name: "dirty", meaning: "contents are newer than the device's",
@@ -85,7 +86,8 @@ package struct FrameFlags: OptionSet, Sendable {
         Row(
             flag: .unevictable, name: "unevictable",
             meaning: "belongs to the unevictable list, which has no links",
-            setBy: "LRULists.add, mlock batches", clearedBy: "munlock batches, freeing",
+            setBy: "mlock batches, PageCache.ensure for a locked segment",
+            clearedBy: "munlock batches, SHM_UNLOCK, freeing",
             lock: "lru",
             list: "unevictable", allowedAtFree: true),
         Row(
@@ -97,7 +99,8 @@ package struct FrameFlags: OptionSet, Sendable {
         Row(
             flag: .swapBacked, name: "swap-backed", meaning: "goes to swap, not to a file",
             setBy: "anonymous and shared-memory faults", clearedBy: "MADV_FREE, freeing",
-            lock: "none before it is mapped", list: "anonymous lists", allowedAtFree: true),
+            lock: "none before it is mapped; lru to clear", list: "anonymous lists",
+            allowedAtFree: true),
         Row(
             flag: .anonymous, name: "anon", meaning: "owner is an anonymous group",
             setBy: "anonymous faults, copy on write", clearedBy: "freeing",

@@ -5,7 +5,7 @@
 // STATE      Four linked lists a node. The fifth, unevictable, is only counted: its frames have no
 //            links, so that the link field can hold their mlock count (the 2022 design).
 // INVARIANT  A frame has `onLRU` exactly while it is counted on one list of its node; which one,
-//            its flags say (`List.init(of:)`), and they change only under the node's lock.
+//            its flags say (`LRUList.init(of:)`), and they change only under the node's lock.
 // LOCKS      lru, one a node. Frames on their way to a list wait in per-CPU batches of 31, each
 //            entry holding a reference: LRUBatches.swift.
 

@@ -15,6 +15,7 @@ public struct AuditFailure: Error, Equatable, Sendable, CustomStringConvertible 
         self.recomputed = recomputed
     }
 
+    /// The figure, and both values.
     public var description: String {
         "\(what): counted \(counted), recomputed \(recomputed)"
     }

@@ -60,8 +60,8 @@ extension LRUBatches {
     func countLock(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         guard frame.has(.onLRU) else {
             // RACE: the frame is in another CPU's add batch, or isolated. Whoever puts it on a
-            // list sees the mark and starts the count at 0, so that this mapping is not counted,
-            // which errs low.
+            // list sees the mark, puts it on the unevictable one and starts the count at 0: this
+            // mapping is not counted, which errs low.
             return
         }
         if frame.has(.unevictable) {

@@ -44,8 +44,8 @@ extension VMARef {
     func displayName(in space: AddressSpace) -> String {
         if let file { return file.pointer.pointee.name.lineSafe }
         let state = space.pointer
-        switch pointer.pointee.name {
-        case .vdso, .vvar, .vvarClock: return pointer.pointee.name.text
+        switch rest.pointee.name {
+        case .vdso, .vvar, .vvarClock: return rest.pointee.name.text
         case .none, .stack: break
         }
         if start < state.pointee.breakEnd, end > state.pointee.breakStart { return "[heap]" }

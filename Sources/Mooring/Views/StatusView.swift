@@ -44,6 +44,7 @@ extension AddressSpace {
     /// The loader tells where the heap starts; the program is the file mapped last below it.
     /// The lock is held.
     var programTextPages: Int {
+        guard pointer.pointee.hasProgram else { return 0 }
         let breakStart = pointer.pointee.breakStart
         var program: FileRef?
         forEachVMA { if $0.start < breakStart, let file = $0.file { program = file } }
