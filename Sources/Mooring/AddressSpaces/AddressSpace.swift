@@ -48,7 +48,8 @@ struct AddressSpaceState {
     var stackPages = 0
     /// Pages charged against the machine's commitment.
     var committedPages = 0
-    var peakResident = 0
+    /// An atomic word; ``AddressSpace/peakResident``.
+    var peakResident: UInt64 = 0
     var peakTotal = 0
     /// What mlockall's future flag adds to new VMAs.
     var futureLock: VMAFlags = []
@@ -122,10 +123,17 @@ struct AddressSpace: Equatable {
         resident(.anonymous) + resident(.file) + resident(.sharedMemory)
     }
 
-    /// Remembers the peak; to be called before pages are taken away and before it is read.
-    func notePeak() {
-        pointer.pointee.peakResident = max(pointer.pointee.peakResident, residentPages)
-        pointer.pointee.peakTotal = max(pointer.pointee.peakTotal, pointer.pointee.totalPages)
+    /// Remembers the peak of resident pages; to be called before pages are taken away.
+    ///
+    /// RACE: several CPUs may call it at once (MADV_DONTNEED, truncation), while others fault: the
+    /// peak only rises, and misses at most what comes and goes while the sum is taken.
+    func notePeak() { peakResident.raise(to: UInt64(max(0, residentPages))) }
+
+    @inline(__always)
+    var peakResident: AtomicField64 {
+        AtomicField64(
+            at: raw
+                + MemoryLayout<AddressSpaceState>.offset(of: \.peakResident).unsafelyUnwrapped)
     }
 
     /// Faults of this address space: all, and those that waited for a device.

@@ -46,7 +46,9 @@ extension AddressSpaces {
             batches.requestTakingReference(.lazyFree, pfn, on: cpu)
         }
         guard entry.bits & marks != 0 else { return 0 }
-        table.set(index, table.take(index).without(marks))
+        // RACE: in one operation, so that faults and mincore, which look without the table's lock,
+        // never find the page absent.
+        _ = table.word(index).clearBits(marks)
         return 1
     }
 

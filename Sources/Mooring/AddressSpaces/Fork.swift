@@ -23,6 +23,8 @@ extension AddressSpaces {
             parent.lock.lock(.addressSpace, on: cpu)
             defer { parent.lock.unlock(.addressSpace, on: cpu) }
             batches.drain(on: cpu)
+            // Also after a failure: entries have lost the right to write by then.
+            defer { tlb.flush(parent, pages: parent.pointer.pointee.totalPages, on: cpu) }
             copyLayout(from: parent, to: child)
             var vma = parent.tree.first
             while let original = vma {
@@ -30,7 +32,6 @@ extension AddressSpaces {
                 if original.flags.contains(.dontCopy) { continue }
                 try copyVMA(original, from: parent, to: child, caller)
             }
-            tlb.flush(parent, pages: parent.pointer.pointee.totalPages, on: cpu)
         } catch {
             release(child, on: cpu)
             throw error
@@ -59,6 +60,9 @@ extension AddressSpaces {
                     isAdmin: caller.process.pointer.pointee.isAdmin)
             else { throw .ENOMEM }
         }
+        // ORDER: a file's tree keeps mappings of the same offset in order of insertion, so that a
+        // truncation's walk comes to the parent's before the child's. What it has taken from the
+        // parent is not copied, and what was copied before it finds in the child.
         let copy = addCopy(of: original, flags: flags, to: child, on: cpu)
         guard !flags.contains(.wipeOnFork) else { return }
         groups.fork(from: original, to: copy, on: cpu)

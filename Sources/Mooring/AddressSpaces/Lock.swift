@@ -174,11 +174,20 @@ extension AddressSpaces {
         let old = vma.flags
         let new = old.subtracting(.lockMask).union(marks)
         if new == old || !old.isDisjoint(with: .special) || old.contains(.droppable) { return vma }
-        let merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
-        if new.contains(.locked) != old.contains(.locked) {
-            countLock(
-                new.contains(.locked) ? .mlock : .munlock, space, from: start, to: end, on: cpu)
+        // ORDER: when locking flags first, when unlocking counts first. Truncation, which does not
+        // wait for the address space's lock, counts a page off that it takes out of a locked VMA:
+        // once too often at worst, while a page that it left counted would stay unevictable.
+        let isLocked = new.contains(.locked)
+        let wasLocked = old.contains(.locked)
+        if wasLocked, !isLocked { countLock(.munlock, space, from: start, to: end, on: cpu) }
+        let merged: VMARef
+        do {
+            merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
+        } catch {
+            if wasLocked, !isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
+            throw error
         }
+        if isLocked, !wasLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
         return merged
     }
 

@@ -25,7 +25,10 @@ extension AddressSpaces {
         if flags.contains(.remap), place == 0 { throw .EINVAL }
         let size = segment.length.load().roundedUpToPages
         if place &+ size < place { throw .EINVAL }
-        guard segment.isSegment, !segment.isDestroyed else { throw .EINVAL }
+        guard segment.isSegment, cache.segmentLocks.attach(segment, on: caller.cpu) else {
+            throw .EINVAL
+        }
+        defer { cache.release(segment, on: caller.cpu) }
 
         var protection: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
         let access: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
@@ -81,7 +84,9 @@ extension AddressSpaces {
     ///   `ENOMEM` beyond what the user may lock.
     func lockSegment(_ caller: Caller, _ segment: FileRef, _ isLocked: Bool) throws(Errno) {
         let process = caller.process.pointer
-        guard segment.isSegment, !segment.isDestroyed else { throw .EINVAL }
+        guard segment.isSegment, !cache.segmentLocks.isDestroyed(segment, on: caller.cpu) else {
+            throw .EINVAL
+        }
         guard
             process.pointee.user == segment.pointer.pointee.owner || process.pointee.mayLockAnything
         else { throw .EPERM }

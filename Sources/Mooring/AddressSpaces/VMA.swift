@@ -5,7 +5,8 @@
 // STATE   Flat records in a slab; an address space's tree and its neighbours point at them.
 // LOCKS   Everything but `anonGroup` changes under the address space's lock held exclusively.
 //         `anonGroup` is set once by a first fault, which holds that lock shared: under the
-//         upper tables' lock, see `AnonGroups.prepare`.
+//         upper tables' lock, see `AnonGroups.prepare`. Walks over a file's mappings read bounds
+//         and page offset under the file's lock, under which they change too.
 
 /// What a VMA allows and how it behaves.
 package struct VMAFlags: OptionSet, Hashable, Sendable {
@@ -69,6 +70,7 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
 struct VMAState {
     var start: UInt64
     var end: UInt64
+    /// An atomic word at the offset that ``VMARef/flags`` names.
     var flags: VMAFlags
     /// Page offset of `start` in the file, or for anonymous memory of the address that it was
     /// first mapped at.
@@ -130,10 +132,18 @@ struct VMARef: Equatable {
         get { pointer.pointee.end }
         nonmutating set { pointer.pointee.end = newValue }
     }
+    /// Changes under the address space's lock held exclusively.
+    ///
+    /// RACE: walks over a file's mappings read it with the file's lock only; the bits that they ask
+    /// for are each true of some moment, and their places say why that is enough.
     @inline(__always)
     var flags: VMAFlags {
-        get { pointer.pointee.flags }
-        nonmutating set { pointer.pointee.flags = newValue }
+        get { VMAFlags(rawValue: flagsWord.load()) }
+        nonmutating set { flagsWord.store(newValue.rawValue) }
+    }
+    @inline(__always)
+    private var flagsWord: AtomicField64 {
+        AtomicField64(at: UnsafeMutableRawPointer(pointer) + 16)
     }
     @inline(__always)
     var pageOffset: UInt64 {

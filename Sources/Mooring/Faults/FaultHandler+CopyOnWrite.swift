@@ -41,7 +41,11 @@ extension FaultHandler {
     /// Whether this mapping is all that holds an anonymous frame.
     @inline(__always)
     private func isSoleUser(_ frame: FrameRef) -> Bool {
-        frame.has(.exclusive) || frame.counts.load() == FrameRef.oneMapping
+        // RACE: another address space cannot raise the counts again once they are down to this
+        // mapping: it would need a mapping or a reference of its own to find the frame by, and a
+        // fork of this one needs the lock that the fault holds shared.
+        // ORDER: acquiring, so that whoever let go of the frame has read it before it is written.
+        frame.has(.exclusive) || frame.counts.loadAcquiring() == FrameRef.oneMapping
     }
 
     /// Whether the last sharer writes in place.

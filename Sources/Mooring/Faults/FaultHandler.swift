@@ -149,8 +149,13 @@ struct FaultHandler {
         }
         // Another CPU resolved it first, or only the processor's bits were missing.
         fault.cpu.count(.faultSpurious)
-        table.word(TableLevel.pte.index(of: fault.address)).setBits(
-            fault.kind == .write ? Entry.accessed | Entry.dirty : Entry.accessed)
+        // RACE: truncation and MADV_DONTNEED take entries out under the table's lock alone. Only an
+        // entry that is still the one seen may be marked: bits set in an empty one would make it
+        // an entry that nobody counts. Otherwise the access is tried again.
+        _ = table.word(TableLevel.pte.index(of: fault.address)).replace(
+            entry.bits,
+            by: entry.bits
+                | (fault.kind == .write ? Entry.accessed | Entry.dirty : Entry.accessed))
         return .resolved
     }
 

@@ -43,15 +43,22 @@ struct MemoryAccess {
             switch faults.handle(address, kind, in: space, slot, on: cpu) {
             case .resolved: continue
             case .signal(let signal):
-                space.lock.unlockShared(.addressSpace, on: cpu)
+                leave(space, on: cpu)
                 return signal
             case .growStack:
-                space.lock.unlockShared(.addressSpace, on: cpu)
+                leave(space, on: cpu)
                 return spaces.growStack(caller, to: address) ? nil : .segmentationUnmapped
             }
         }
-        space.lock.unlockShared(.addressSpace, on: cpu)
+        leave(space, on: cpu)
         return nil
+    }
+
+    @inline(__always)
+    private func leave(_ space: AddressSpace, on cpu: CPU) {
+        // ORDER: counted before the lock goes, see LRUBatches.finishRequests.
+        spaces.batches.finishRequests(on: cpu)
+        space.lock.unlockShared(.addressSpace, on: cpu)
     }
 
     /// Does what the processor does with a present page; `false` where it would fault.
@@ -134,7 +141,11 @@ struct MemoryAccess {
         table.lock(on: caller.cpu)
         defer { table.unlock(on: caller.cpu) }
         let entry = table[TableLevel.pte.index(of: address)]
-        guard entry.isPresent, kind != .write || entry.isWritable else { return false }
+        // RACE: since the page was touched its entry may have been cleaned (MADV_FREE, write-back).
+        // Bytes written under a clean entry would be lost, so the page is touched again.
+        guard entry.isPresent, kind != .write || (entry.isWritable && entry.isDirty) else {
+            return false
+        }
         let bytes = faults.memory.bytes(of: entry.frame) + Int(address & (pageSize - 1))
         if kind == .write {
             bytes.copyMemory(from: memory, byteCount: buffer.count)

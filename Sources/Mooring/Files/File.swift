@@ -27,15 +27,17 @@ struct FileState {
     /// Whether its pages are in the host's page cache before the first use, so that a first
     /// touch costs no device time.
     var isCached: Bool
-    /// SHM_LOCK: its pages belong on the unevictable list.
+    /// SHM_LOCK: its pages belong on the unevictable list; changes under the locks of segments and
+    /// of the cache.
     var isLocked: Bool = false
     /// Whether each page is charged against the machine's commitment when it comes, rather than
     /// all when the file is made.
     var chargesPages = false
     /// Whether it is a System V segment; then who made it, whether it is to go with its last
-    /// attachment, and who has locked it.
+    /// attachment, whether that has gone, and who has locked it.
     var isSegment = false
     var isRemoved = false
+    var isDestroyed = false
     var owner: UInt32 = 0
     var lockedBy: UInt32 = 0
     /// Pages in the cache; under the cache's lock.

@@ -65,11 +65,9 @@ struct PageCache {
 
     /// Drops a reference; the last one frees the file and its pages.
     func release(_ file: FileRef, on cpu: CPU) {
-        let left = file.references.subtract(1)
-        guard left == 0 else {
-            if left == 1, file.isSegment, file.isDestroyed { emptySegment(file, on: cpu) }
-            return
-        }
+        let left =
+            file.isSegment ? releaseSegment(file, on: cpu) : file.references.subtract(1)
+        guard left == 0 else { return }
         if file.isSegment { _ = segmentLocks.unlock(file, on: cpu) }
         remove(file, from: 0, through: .max, on: cpu)
         file.index.removeAll()
@@ -130,8 +128,6 @@ struct PageCache {
     private func prepare(_ frame: FrameRef, of file: FileRef, _ offset: UInt64) {
         var flags: FrameFlags = [.upToDate, .fileCached]
         if file.kind == .memory { flags.insert(.swapBacked) }
-        // SHM_LOCK: the segment's pages go to the unevictable list as they come.
-        if file.pointer.pointee.isLocked { flags.insert(.unevictable) }
         frame.resetFlags(flags)
         frame.setOwner(file.number, pageOffset: offset)
         // One for the index, one for the batch that puts it on a list.
@@ -143,6 +139,8 @@ struct PageCache {
         _ pfn: PFN, _ frame: FrameRef, _ file: FileRef, _ offset: UInt64, on cpu: CPU
     ) {
         file.index.insert(offset, pfn)
+        // SHM_LOCK: the segment's pages go to the unevictable list as they come.
+        if file.pointer.pointee.isLocked { frame.set(.unevictable) }
         let zone = frame.zoneIndex
         cpu.add(1, to: .filePages, zone: zone)
         if file.kind == .memory { cpu.add(1, to: .shmem, zone: zone) }

@@ -4,7 +4,8 @@
 //
 // STATE      What each user has locked by SHM_LOCK is counted apart from every address space.
 // INVARIANT  A segment that is locked is counted for the user who locked it.
-// LOCKS      segments: one, over the table of users and over which segments are locked.
+// LOCKS      segments: one, over the table of users, over which segments are locked (with pageCache,
+//            one a file), and over who lets go of a segment last.
 
 /// The flat state behind ``SegmentLocks``.
 private struct SegmentLocksState {
@@ -43,22 +44,83 @@ struct SegmentLocks {
         guard total <= limit else { return false }
         state.pointee.lockedPages[user] = total
         segment.pointer.pointee.lockedBy = user
-        segment.pointer.pointee.isLocked = true
+        setLocked(true, segment, on: cpu)
         return true
     }
 
     /// Takes the mark and the count back; `false` if it was not locked.
     func unlock(_ segment: FileRef, on cpu: CPU) -> Bool {
-        guard segment.pointer.pointee.isLocked else { return false }
         let lock = SpinLock(at: UnsafeMutableRawPointer(state))
         lock.lock(.segments, on: cpu)
         defer { lock.unlock(.segments, on: cpu) }
-        // RACE: another CPU may have unlocked it since the look above.
         guard segment.pointer.pointee.isLocked else { return false }
-        segment.pointer.pointee.isLocked = false
+        setLocked(false, segment, on: cpu)
         let user = segment.pointer.pointee.lockedBy
         let left = pages(of: user) - Int(segment.pageCount)
         state.pointee.lockedPages[user] = left == 0 ? nil : left
+        return true
+    }
+
+    /// ORDER: under the page cache's lock too.
+    ///
+    /// A page that goes into the index before sees the old mark and is found by the walk that
+    /// follows an unlock; one that goes in later sees the new.
+    private func setLocked(_ isLocked: Bool, _ segment: FileRef, on cpu: CPU) {
+        segment.cacheLock.lock(.pageCache, on: cpu)
+        segment.pointer.pointee.isLocked = isLocked
+        segment.cacheLock.unlock(.pageCache, on: cpu)
+    }
+
+    // MARK: Ending
+
+    /// Whether a segment was removed and nothing is attached to it.
+    func isDestroyed(_ segment: FileRef, on cpu: CPU) -> Bool {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        return segment.pointer.pointee.isDestroyed
+    }
+
+    /// Takes a reference for an attachment, unless the segment is destroyed.
+    func attach(_ segment: FileRef, on cpu: CPU) -> Bool {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        // RACE: the last of the others may be letting go; the lock decides who came first.
+        guard !segment.pointer.pointee.isDestroyed else { return false }
+        segment.references.add(1)
+        return true
+    }
+
+    /// Marks a segment removed; says whether the caller has to empty it.
+    func setRemoved(_ isRemoved: Bool, _ segment: FileRef, on cpu: CPU) -> Bool {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        segment.pointer.pointee.isRemoved = isRemoved
+        return claim(segment, references: 1)
+    }
+
+    /// Drops a reference; a caller who holds the last beside the handle's has to empty the segment
+    /// first, and then calls again.
+    ///
+    /// - Returns: How many references are left, or `nil` when the segment is to be emptied.
+    func dropReference(_ segment: FileRef, on cpu: CPU) -> UInt64? {
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        lock.lock(.segments, on: cpu)
+        defer { lock.unlock(.segments, on: cpu) }
+        return claim(segment, references: 2) ? nil : segment.references.subtract(1)
+    }
+
+    /// RACE: IPC_RMID and several last detachments may come together; exactly one of them empties
+    /// the segment, with a reference in hand.
+    ///
+    /// Nobody attaches to it from then on.
+    private func claim(_ segment: FileRef, references: UInt64) -> Bool {
+        guard segment.pointer.pointee.isRemoved, !segment.pointer.pointee.isDestroyed,
+            segment.references.load() == references
+        else { return false }
+        segment.pointer.pointee.isDestroyed = true
         return true
     }
 }
@@ -66,9 +128,6 @@ struct SegmentLocks {
 extension FileRef {
     /// Whether it is a System V segment.
     var isSegment: Bool { pointer.pointee.isSegment }
-
-    /// Whether it was removed and nothing holds it but its handle.
-    var isDestroyed: Bool { pointer.pointee.isRemoved && references.load() == 1 }
 }
 
 extension PageCache {
@@ -90,12 +149,19 @@ extension PageCache {
 
     /// IPC_RMID: the segment goes with its last attachment.
     func removeSegment(_ segment: FileRef, on cpu: CPU) {
-        segment.pointer.pointee.isRemoved = true
-        if segment.isDestroyed { emptySegment(segment, on: cpu) }
+        if segmentLocks.setRemoved(true, segment, on: cpu) { emptySegment(segment, on: cpu) }
     }
 
-    /// Gives up what a removed segment holds; its handle alone is left.
-    func emptySegment(_ segment: FileRef, on cpu: CPU) {
+    /// Drops a reference to a segment; returns how many are left.
+    func releaseSegment(_ segment: FileRef, on cpu: CPU) -> UInt64 {
+        while true {
+            if let left = segmentLocks.dropReference(segment, on: cpu) { return left }
+            emptySegment(segment, on: cpu)
+        }
+    }
+
+    /// Gives up what a removed segment holds; its handle is left, and the caller.
+    private func emptySegment(_ segment: FileRef, on cpu: CPU) {
         remove(segment, from: 0, through: .max, on: cpu)
         commitment.uncharge(segment.pointer.pointee.chargedPages)
         segment.pointer.pointee.chargedPages = 0

@@ -61,9 +61,11 @@ struct WriteBack {
                 guard entry.isMapped, entry.bits & (Entry.dirty | Entry.writable) != 0 else {
                     continue
                 }
-                let final = table.take(index)
+                // RACE: in one operation, so that faults and mincore, which look without the
+                // table's lock, never find the page absent.
+                let final = Entry(
+                    bits: table.word(index).clearBits(Entry.dirty | Entry.writable))
                 if final.isDirty { cache.markDirty(cache.frames[final.frame], on: cpu) }
-                table.set(index, final.without(Entry.dirty | Entry.writable))
                 cleaned += 1
             }
             table.unlock(on: cpu)

@@ -151,12 +151,14 @@ struct FrameRef {
     @inline(__always)
     var tableLock: SpinLock { SpinLock(at: raw + 4) }
 
-    /// How many of the table's entries are not empty; under the table's lock.
+    /// How many of the table's entries are not empty.
+    ///
+    /// Changes under the table's lock; without it a hint, exact for who keeps all others out.
     @inline(__always)
     var liveEntries: Int {
-        get { Int(pointer.pointee.prev) }
+        get { Int(AtomicField32(at: raw + 20).load()) }
         nonmutating set {
-            (raw + 20).storeBytes(of: UInt32(truncatingIfNeeded: newValue), as: UInt32.self)
+            AtomicField32(at: raw + 20).store(UInt32(truncatingIfNeeded: newValue))
         }
     }
 

@@ -163,6 +163,11 @@ struct Audit {
         try Audit.expect(
             "page offset of the \(place)", Int(frame.pageOffset),
             Int(vma.pageOffset(of: address)))
+        if let file = vma.file, frame.pageOffset >= file.pageCount {
+            throw AuditFailure(
+                "pages of file \(file.number), the \(place) maps one beyond",
+                counted: Int(file.pageCount), recomputed: Int(frame.pageOffset) + 1)
+        }
         if frame.has(.anonymous) {
             try checkReachable(frame, vma, place)
             if entry.isWritable, !frame.has(.exclusive) {
@@ -171,6 +176,8 @@ struct Audit {
             }
         } else if let file = vma.file {
             try Audit.expect("file of the \(place)", Int(frame.ownerNumber), Int(file.number))
+            try Audit.expect(
+                "page-cache mark of the frame of the \(place)", frame.has(.fileCached) ? 1 : 0, 1)
         } else {
             throw AuditFailure("owner of the \(place)", counted: 0, recomputed: 1)
         }

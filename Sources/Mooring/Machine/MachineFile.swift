@@ -118,7 +118,7 @@ extension Machine.File {
     /// A segment without this handle goes with its last attachment.
     public func close() {
         run {
-            file.pointer.pointee.isRemoved = false
+            if file.isSegment { _ = machine.cache.segmentLocks.setRemoved(false, file, on: $0) }
             machine.cache.release(file, on: $0)
         }
     }

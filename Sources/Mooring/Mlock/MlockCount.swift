@@ -11,7 +11,12 @@
 // LOCKS      Setting the mark is one atomic operation; counting needs the lru lock, and is done
 //            by per-CPU batches, many frames under one hold. No reverse map is walked.
 // LAZY       Between request and drain the mark is set and the count is not; reclaim judges by
-//            the mark. The drain completes it: LRUBatches.swift.
+//            the mark. The drain completes it, no later than the address space's lock under which
+//            the mapping was locked is given back: LRUBatches.swift.
+// RACE       One order of events still errs high, until the frame is freed: a CPU maps a file's page
+//            into a locked VMA and has not drained; another one of the same address space, both
+//            holding its lock shared, unmaps it (MADV_DONTNEED_LOCKED, copy on write) and drains;
+//            a second process locks the page; then the first CPU drains. Linux has it too.
 
 extension LRUBatches {
     /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
@@ -63,8 +68,9 @@ extension LRUBatches {
             if frame.has(.mlocked) { frame.mlockCount += 1 }
             return
         }
-        // RACE: the mark may have been cleared by a munlock drained before; then the frame stays
-        // evictable, as no locked VMA need map it any more.
+        // RACE: the mark may have been cleared by a munlock that was carried out since it was asked
+        // for, of another mapping for all that is known here. The frame then stays evictable
+        // though this mapping may be locked, which errs low: reclaim finds it there.
         guard frame.has(.mlocked) else { return }
         lists.unlink(pfn, frame, node: node, on: cpu)
         frame.clear([.active, .onLRU])

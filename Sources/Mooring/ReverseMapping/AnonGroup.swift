@@ -65,13 +65,23 @@ extension VMARef {
     @inline(__always)
     var anonGroup: AnonGroup? {
         get {
-            pointer.pointee.anonGroup.map {
+            // ORDER: acquiring. A neighbour's first fault may be publishing it at this moment, and
+            // the group and the VMA's links have to be seen as they were before that.
+            UnsafeMutableRawPointer(bitPattern: UInt(anonGroupWord.loadAcquiring())).map {
                 AnonGroup(pointer: $0.assumingMemoryBound(to: AnonGroupState.self))
             }
         }
         nonmutating set {
-            pointer.pointee.anonGroup = newValue.map { UnsafeMutableRawPointer($0.pointer) }
+            anonGroupWord.storeReleasing(
+                newValue.map { UInt64(UInt(bitPattern: $0.pointer)) } ?? 0)
         }
+    }
+
+    @inline(__always)
+    private var anonGroupWord: AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(pointer)
+                + MemoryLayout<VMAState>.offset(of: \.anonGroup).unsafelyUnwrapped)
     }
 
     /// The first of its links to groups.
@@ -149,18 +159,21 @@ struct AnonGroups {
     /// decides. A neighbour's group is reused where the two could merge, so that they still can.
     @inline(__always)
     func prepare(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) {
-        if vma.pointer.pointee.anonGroup == nil { prepareSlowly(vma, in: space, on: cpu) }
+        if vma.anonGroup == nil { prepareSlowly(vma, in: space, on: cpu) }
     }
 
     @inline(never)
     private func prepareSlowly(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) {
+        // RACE: the neighbour cannot let go of its group while the address space is held shared.
+        // One whose own first fault is under way has none yet, and the two stay apart.
         let neighbours = reusableGroup(for: vma)
         let group = neighbours ?? makeGroup(parent: nil, on: cpu)
         group.lock.lock(.anonymousGroup, on: cpu)
         space.upperLock.lock(.pageTable, on: cpu)
         if vma.anonGroup == nil {
             link(vma, to: group, on: cpu)
-            // ORDER: linked before it is published, so that a frame with this owner is found.
+            // ORDER: linked before it is published, so that a frame with this owner is found and a
+            // neighbour's first fault sees all links of a VMA with a group.
             vma.anonGroup = group
         }
         space.upperLock.unlock(.pageTable, on: cpu)

@@ -136,6 +136,21 @@ struct AtomicField64 {
         SchedulingPoint.reach(.atomic, word)
         return word.pointee.bitwiseOr(bits, ordering: .acquiringAndReleasing).oldValue
     }
+
+    /// Clears bits; returns the value before.
+    @inline(__always)
+    func clearBits(_ bits: UInt64) -> UInt64 {
+        SchedulingPoint.reach(.atomic, word)
+        return word.pointee.bitwiseAnd(~bits, ordering: .acquiringAndReleasing).oldValue
+    }
+
+    /// Makes the value at least `value`; costs a locked operation only where it was less.
+    @inline(__always)
+    func raise(to value: UInt64) {
+        guard load() < value else { return }
+        SchedulingPoint.reach(.atomic, word)
+        _ = word.pointee.max(value, ordering: .relaxed)
+    }
 }
 
 /// A counter that one CPU writes and any may read.

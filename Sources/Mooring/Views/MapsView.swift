@@ -43,14 +43,16 @@ extension VMARef {
     /// What maps calls it: its file, or what it is for, or nothing.
     func displayName(in space: AddressSpace) -> String {
         if let file { return file.pointer.pointee.name.lineSafe }
-        let state = space.pointer.pointee
+        let state = space.pointer
         switch rest.pointee.name {
         case .vdso, .vvar, .vvarClock: return rest.pointee.name.text
         case .none, .stack: break
         }
-        if start < state.breakEnd, end > state.breakStart { return "[heap]" }
+        if start < state.pointee.breakEnd, end > state.pointee.breakStart { return "[heap]" }
         // Of a stack that was split only the piece that holds the program's arguments.
-        if start < state.stackStart, end >= state.stackStart { return VMAName.stack.text }
+        if start < state.pointee.stackStart, end >= state.pointee.stackStart {
+            return VMAName.stack.text
+        }
         return ""
     }
 }

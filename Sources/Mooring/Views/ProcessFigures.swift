@@ -31,22 +31,22 @@ package struct ProcessFigures: Equatable, Sendable {
 extension ProcessFigures {
     /// The figures of an address space, the lock of which is held.
     init(of space: AddressSpace) {
-        let state = space.pointer.pointee
+        let state = space.pointer
         let faults = space.faultCounts
-        virtual = state.totalPages
-        peakVirtual = max(state.peakTotal, state.totalPages)
+        virtual = state.pointee.totalPages
+        peakVirtual = max(state.pointee.peakTotal, state.pointee.totalPages)
         residentAnonymous = space.resident(.anonymous)
         residentFile = space.resident(.file)
         residentSharedMemory = space.resident(.sharedMemory)
         peakResident = 0
-        locked = state.lockedPages
-        data = state.dataPages
-        stack = state.stackPages
-        executable = state.executablePages
+        locked = state.pointee.lockedPages
+        data = state.pointee.dataPages
+        stack = state.pointee.stackPages
+        executable = state.pointee.executablePages
         tables = Int(space.tableCount.load()) - 1
         minorFaults = faults.all - faults.major
         majorFaults = faults.major
-        peakResident = max(state.peakResident, resident)
+        peakResident = max(Int(space.peakResident.load()), resident)
     }
 }
 

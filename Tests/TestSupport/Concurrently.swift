@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real threads for tests: started together, joined, with the first error handed on.
+
+import Foundation
+import Mooring
+
+/// How hard the tests with threads try.
+package enum Stress {
+    /// `MOORING_STRESS`: how many times as long as usual; 1 unless told.
+    package static let factor = max(
+        1, ProcessInfo.processInfo.environment["MOORING_STRESS"].flatMap { Int($0) } ?? 1)
+
+    /// As many rounds as the environment asks for.
+    package static func rounds(_ usual: Int) -> Range<Int> { 0..<usual * factor }
+
+    /// The seed that `MOORING_SEED` asks for, or a fresh one; printed, so that a failing run can be
+    /// had again as far as threads allow.
+    package static func seed(_ test: String = #function) -> UInt64 {
+        let seed = SeededRandom.fromEnvironment().seed
+        print("\(test): MOORING_SEED=\(seed)")
+        return seed
+    }
+}
+
+/// Runs `body` on `count` threads at once, which start together, and waits for all.
+///
+/// - Throws: The first error that a thread ended with.
+package func concurrently(
+    _ count: Int, _ body: @escaping @Sendable (Int) throws -> Void
+) throws {
+    SchedulingPoint.setYield { sched_yield() }
+    let meeting = Meeting(of: count)
+    for index in 0..<count {
+        Thread {
+            meeting.begin()
+            do {
+                try body(index)
+                meeting.end(nil)
+            } catch {
+                meeting.end(error)
+            }
+        }.start()
+    }
+    if let error = meeting.wait() { throw error }
+}
+
+/// Where threads meet before they begin and after they end.
+private final class Meeting: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var absent: Int
+    private var running: Int
+    private var error: (any Error)?
+
+    init(of count: Int) {
+        absent = count
+        running = count
+    }
+
+    func begin() {
+        condition.lock()
+        defer { condition.unlock() }
+        absent -= 1
+        condition.broadcast()
+        while absent > 0 { condition.wait() }
+    }
+
+    func end(_ error: (any Error)?) {
+        condition.lock()
+        defer { condition.unlock() }
+        running -= 1
+        self.error = self.error ?? error
+        condition.broadcast()
+    }
+
+    func wait() -> (any Error)? {
+        condition.lock()
+        defer { condition.unlock() }
+        while running > 0 { condition.wait() }
+        return error
+    }
+}
