@@ -38,9 +38,6 @@ extension AddressSpaces {
         return start
     }
 
-    /// Maps memory or a file; the lock is held exclusively.
-    ///
-    /// What is to be populated is the caller's affair.
     /// Whether a new mapping's pages are locked, and so populated, at once.
     private func isLockedAtOnce(
         _ start: UInt64, _ flags: MapFlags, in space: AddressSpace
@@ -51,6 +48,9 @@ extension AddressSpaces {
         return vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
     }
 
+    /// Maps memory or a file; the lock is held exclusively.
+    ///
+    /// What is to be populated is the caller's affair.
     func mapLocked(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         flags: MapFlags, file: OpenFile?, offset: UInt64
