@@ -30,8 +30,9 @@ extension AddressSpaces {
             let vma = space.tree.find(start)
             let isLocked =
                 vma.map { $0.flags.contains(.locked) && !$0.flags.contains(.lockOnFault) } ?? false
+            // LINUX: MAP_NONBLOCK takes MAP_POPULATE back.
             populated =
-                isLocked || flags.contains(.populate)
+                isLocked || flags.contains(.populate) && !flags.contains(.nonBlock)
                 ? start..<start + length.roundedUpToPages : nil
         }
         if let populated {
@@ -314,10 +315,10 @@ extension MapFlags {
     /// Whether the size of huge pages that bits 26 to 31 ask for exists: the default, 2 MiB, 1 GiB.
     fileprivate var hasKnownHugePageSize: Bool { [0, 21, 30].contains(rawValue >> 26) }
 
-    /// Every flag that MAP_SHARED_VALIDATE lets through (0x400_0000 is MAP_UNINITIALIZED).
+    /// Every flag that MAP_SHARED_VALIDATE lets through. Those without a name here are
+    /// MAP_32BIT, MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge pages.
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
-        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, .fixedNoReplace, .sync,
-        MapFlags(rawValue: 0x400_0000),
+        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, MapFlags(rawValue: 0x7C00_00C0),
     ]
 }

@@ -119,9 +119,6 @@ extension FaultHandler {
     private func window(of fault: Fault, _ file: FileRef) -> Range<UInt64> {
         let region = UInt64(1) << TableLevel.pmd.rawValue
         let tableEnd = (fault.page | (region - 1)) + 1
-        if fault.populatedEnd > fault.page {
-            return fault.page..<min(fault.populatedEnd, tableEnd)
-        }
         var window = fault.page..<fault.page + pageSize
         if fault.kind != .write {
             let size = UInt64(faultAroundPages) << pageShift
