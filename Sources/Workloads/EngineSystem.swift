@@ -115,6 +115,10 @@ package final class EngineSystem: MemorySystem {
 
     private func performOnFiles(_ call: Call, _ task: Machine.Task) throws -> Outcome? {
         switch call {
+        case .readFile(let id, let offset, let length):
+            return .value(try file(id).read(at: .bytes(offset), length: .bytes(length)))
+        case .writeFile(let id, let offset, let length):
+            return .value(try file(id).write(at: .bytes(offset), length: .bytes(length)))
         case .ftruncate(let id, let length):
             guard length <= Int64.max else { throw Errno.EINVAL }
             try file(id).truncate(to: .bytes(length))
@@ -172,6 +176,7 @@ package final class EngineSystem: MemorySystem {
     private func create(_ id: FileID, _ description: FileDescription) throws {
         files[id]?.close()
         if description.kind == .sharedMemory {
+            files[id] = nil
             files[id] = try machine.makeSegment(length: .bytes(description.length))
             return
         }

@@ -11,19 +11,63 @@ import Synchronization
 
 /// The calls on address spaces.
 struct AddressSpaces {
-    let frames: FrameTable
-    let tables: PageTables
-    let groups: AnonGroups
-    let cache: PageCache
-    let counts: MapCounts
-    let unmapper: Unmapper
-    let faults: FaultHandler
-    let tlb: TLB
-    let vmas: Slab<VMAState>
-    let spaces: Slab<AddressSpaceState>
-    let commitment: Commitment
-    let limits: MachineLimits
-    let cpuCount: Int
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let tables: PageTables
+        let groups: AnonGroups
+        let cache: PageCache
+        let counts: MapCounts
+        let unmapper: Unmapper
+        let faults: FaultHandler
+        let tlb: TLB
+        let vmas: Slab<VMAState>
+        let vmaRests: SlabCompanion<VMARest>
+        let spaces: Slab<AddressSpaceState>
+        let commitment: Commitment
+        let limits: MachineLimits
+        let cpuCount: Int
+    }
+
+    // Behind one pointer: kept by value, the parts would be copied for every call.
+    private let parts: UnsafeMutablePointer<Parts>
+
+    init(_ parts: Parts) {
+        self.parts = .allocate(capacity: 1)
+        self.parts.initialize(to: parts)
+    }
+
+    /// Gives the list of parts back; the parts themselves are the machine's.
+    func deallocate() { parts.deallocate() }
+
+    @inline(__always)
+    var frames: FrameTable { parts.pointee.frames }
+    @inline(__always)
+    var tables: PageTables { parts.pointee.tables }
+    @inline(__always)
+    var groups: AnonGroups { parts.pointee.groups }
+    @inline(__always)
+    var cache: PageCache { parts.pointee.cache }
+    @inline(__always)
+    var counts: MapCounts { parts.pointee.counts }
+    @inline(__always)
+    var unmapper: Unmapper { parts.pointee.unmapper }
+    @inline(__always)
+    var faults: FaultHandler { parts.pointee.faults }
+    @inline(__always)
+    var tlb: TLB { parts.pointee.tlb }
+    @inline(__always)
+    var vmas: Slab<VMAState> { parts.pointee.vmas }
+    @inline(__always)
+    var vmaRests: SlabCompanion<VMARest> { parts.pointee.vmaRests }
+    @inline(__always)
+    var spaces: Slab<AddressSpaceState> { parts.pointee.spaces }
+    @inline(__always)
+    var commitment: Commitment { parts.pointee.commitment }
+    @inline(__always)
+    var limits: MachineLimits { parts.pointee.limits }
+    @inline(__always)
+    var cpuCount: Int { parts.pointee.cpuCount }
 
     var batches: LRUBatches { counts.batches }
 

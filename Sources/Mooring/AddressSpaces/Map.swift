@@ -27,12 +27,11 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: address, length: length, protection: protection, flags: flags,
                 file: file, offset: offset)
-            let vma = space.tree.find(start)
-            let isLocked =
-                vma.map { $0.flags.contains(.locked) && !$0.flags.contains(.lockOnFault) } ?? false
-            // LINUX: MAP_NONBLOCK takes MAP_POPULATE back.
+            // LINUX: MAP_NONBLOCK takes MAP_POPULATE back. What is locked on fault is passed over
+            // when it comes to populating; what cannot be locked is not.
             populated =
-                isLocked || flags.contains(.populate) && !flags.contains(.nonBlock)
+                flags.contains(.locked) || !space.pointer.pointee.futureLock.isEmpty
+                    || flags.contains(.populate) && !flags.contains(.nonBlock)
                 ? start..<start + length.roundedUpToPages : nil
         }
         if let populated {
@@ -88,7 +87,9 @@ extension AddressSpaces {
         } else if let file {
             try applyFileType(flags, protection, file, size, offset, &vmaFlags)
         }
-        let replaced = pagesMapped(from: start, to: start + size, in: space)
+        // Only MAP_FIXED finds anything where the mapping goes.
+        let replaced =
+            flags.contains(.fixed) ? pagesMapped(from: start, to: start + size, in: space) : 0
         guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
         if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
         let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)

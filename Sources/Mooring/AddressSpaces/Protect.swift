@@ -87,7 +87,7 @@ extension AddressSpaces {
         guard rights.isSubset(of: old.permitted) else { throw .EACCES }
         if rights == old.intersection(.rights) { return vma }
         // The kernel's own pages (vdso) cannot be changed.
-        guard vma.pointer.pointee.name.isChangeable else { throw .EINVAL }
+        guard vma.rest.pointee.name.isChangeable else { throw .EINVAL }
 
         let pages = Int((end - start) >> pageShift)
         var new = old.subtracting(.rights).union(rights)

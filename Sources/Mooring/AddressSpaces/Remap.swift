@@ -312,7 +312,7 @@ extension AddressSpaces {
                 start: new, end: new + request.newLength, flags: source.flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
-                file: source.file, name: source.pointer.pointee.name, source: source),
+                file: source.file, name: source.rest.pointee.name, source: source),
             to: space, on: cpu)
     }
 

@@ -32,24 +32,26 @@ extension AddressSpaces {
             } else {
                 unmapEnd(of: vma, from: start, in: space, on: cpu)
                 guard let next = vma.next, next.start < end else {
-                    return freeTables(space, from: start, to: end, on: cpu)
+                    return freeTables(space, from: start, to: end, above: vma.next, on: cpu)
                 }
                 vma = next
             }
         }
+        var above: VMARef?
         while true {
-            let next = vma.next
+            above = vma.next
             if vma.end > end {
                 unmapStart(of: vma, to: end, in: space, on: cpu)
+                above = vma
                 break
             }
             unmapper.unmap(vma, in: space, from: vma.start, to: vma.end, on: cpu)
             uncharge(vma.flags, pages: vma.pageCount)
             removeVMA(vma, from: space, on: cpu)
-            guard let next, next.start < end else { break }
+            guard let next = above, next.start < end else { break }
             vma = next
         }
-        freeTables(space, from: start, to: end, on: cpu)
+        freeTables(space, from: start, to: end, above: above, on: cpu)
     }
 
     private func unmapEnd(of vma: VMARef, from start: UInt64, in space: AddressSpace, on cpu: CPU) {
@@ -75,7 +77,13 @@ extension AddressSpaces {
 
     /// Frees the tables that no VMA needs any more around a range that was unmapped.
     func freeTables(_ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU) {
-        let above = space.tree.find(end)
+        freeTables(space, from: start, to: end, above: space.tree.find(end), on: cpu)
+    }
+
+    /// The same for who knows the first VMA above the range.
+    private func freeTables(
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, above: VMARef?, on cpu: CPU
+    ) {
         let below = above.map(\.previous) ?? space.tree.last
         tables.freeTables(
             in: space, from: start, to: end, floor: below?.end ?? 0,

@@ -65,7 +65,7 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
 }
 
-/// The flat state behind ``VMARef``.
+/// The flat state behind ``VMARef``: one cache line, which is all that a fault reads.
 struct VMAState {
     var start: UInt64
     var end: UInt64
@@ -73,11 +73,18 @@ struct VMAState {
     /// Page offset of `start` in the file, or for anonymous memory of the address that it was
     /// first mapped at.
     var pageOffset: UInt64
-    var addressSpace: UnsafeMutableRawPointer?
     var file: UnsafeMutableRawPointer?
     var anonGroup: UnsafeMutableRawPointer?
     /// The first of the links to the anonymous groups that its pages may belong to.
     var groupLinks: UnsafeMutableRawPointer?
+    /// What faults do not look at.
+    let rest: UnsafeMutablePointer<VMARest>
+}
+
+/// What calls look at in a VMA and faults do not.
+struct VMARest {
+    /// The address space that it is in.
+    var addressSpace: AddressSpace?
     /// Neighbours in the address space, kept by the tree.
     var previous: VMARef?
     var next: VMARef?
@@ -135,14 +142,21 @@ struct VMARef: Equatable {
     }
     @inline(__always)
     var previous: VMARef? {
-        get { pointer.pointee.previous }
-        nonmutating set { pointer.pointee.previous = newValue }
+        get { rest.pointee.previous }
+        nonmutating set { rest.pointee.previous = newValue }
     }
     @inline(__always)
     var next: VMARef? {
-        get { pointer.pointee.next }
-        nonmutating set { pointer.pointee.next = newValue }
+        get { rest.pointee.next }
+        nonmutating set { rest.pointee.next = newValue }
     }
+
+    /// What faults do not look at.
+    @inline(__always)
+    var rest: UnsafeMutablePointer<VMARest> { pointer.pointee.rest }
+
+    /// The address space that it is in; a VMA in a tree has one.
+    var addressSpace: AddressSpace { rest.pointee.addressSpace.unsafelyUnwrapped }
 
     /// Its length in bytes.
     @inline(__always)

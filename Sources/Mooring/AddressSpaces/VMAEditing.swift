@@ -70,9 +70,9 @@ extension AddressSpaces {
         object.initialize(
             to: VMAState(
                 start: new.start, end: new.end, flags: new.flags, pageOffset: new.pageOffset,
-                addressSpace: UnsafeMutableRawPointer(space.pointer),
-                file: new.file.map { UnsafeMutableRawPointer($0.pointer) },
-                number: number, name: new.name))
+                file: new.file.map { UnsafeMutableRawPointer($0.pointer) }, rest: vmaRests[number]))
+        object.pointee.rest.initialize(
+            to: VMARest(addressSpace: space, number: number, name: new.name))
         new.file?.references.add(1)
         return VMARef(pointer: object)
     }
@@ -98,7 +98,7 @@ extension AddressSpaces {
             file.mappingsLock.unlock(.fileMappings, on: cpu)
         }
         groups.unlink(vma, on: cpu)
-        vmas.free(vma.pointer.pointee.number, on: cpu)
+        vmas.free(vma.rest.pointee.number, on: cpu)
         space.noteTablesChanged()
         if let file { cache.release(file, on: cpu) }
     }
@@ -111,7 +111,7 @@ extension AddressSpaces {
             NewVMA(
                 start: original.start, end: original.end, flags: flags,
                 pageOffset: original.pageOffset, file: original.file,
-                name: original.pointer.pointee.name),
+                name: original.rest.pointee.name),
             in: child, on: cpu)
         child.tree.insert(copy)
         linkFile(copy, on: cpu)
@@ -171,7 +171,7 @@ extension AddressSpaces {
             NewVMA(
                 start: address, end: vma.end, flags: vma.flags,
                 pageOffset: vma.pageOffset(of: address), file: vma.file,
-                name: vma.pointer.pointee.name),
+                name: vma.rest.pointee.name),
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
@@ -187,7 +187,7 @@ extension AddressSpaces {
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
         low.flags.isAlike(high.flags) && low.file == high.file
-            && low.pointer.pointee.name == high.pointer.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
@@ -201,7 +201,7 @@ extension AddressSpaces {
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
         vma.flags.isAlike(new.flags) && vma.file == new.file
-            && vma.pointer.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
+            && vma.rest.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
             && (isAbove
                 ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
                 : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
@@ -326,7 +326,7 @@ extension AddressSpaces {
         let low = isAbove ? vma : neighbour
         let high = isAbove ? neighbour : vma
         return neighbour.flags.isAlike(flags) && low.file == high.file
-            && low.pointer.pointee.name == high.pointer.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name
             && flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
             && canShareGroup(low, high)

@@ -7,7 +7,7 @@
 // SEE     PageCache.swift for finding and filling pages, Truncate.swift for taking them away.
 
 /// How a file's pages are kept.
-package enum FileKind: UInt8, Sendable {
+public enum FileKind: UInt8, Sendable {
     /// In memory only: tmpfs, memfd, shared anonymous memory, System V segments.
     case memory
     /// On a device; the page cache holds copies.
@@ -141,8 +141,8 @@ extension VMARef {
     /// Its node among the mappings of its file.
     @inline(__always)
     var fileNode: UnsafeMutablePointer<IntervalNode> {
-        (UnsafeMutableRawPointer(pointer)
-            + MemoryLayout<VMAState>.offset(of: \.fileNode).unsafelyUnwrapped)
+        (UnsafeMutableRawPointer(rest)
+            + MemoryLayout<VMARest>.offset(of: \.fileNode).unsafelyUnwrapped)
             .assumingMemoryBound(to: IntervalNode.self)
     }
 }

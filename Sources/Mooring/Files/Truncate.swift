@@ -58,9 +58,7 @@ struct Truncation {
             let vma = VMARef(
                 pointer: current.pointee.owner.unsafelyUnwrapped
                     .assumingMemoryBound(to: VMAState.self))
-            let space = AddressSpace(
-                pointer: vma.pointer.pointee.addressSpace.unsafelyUnwrapped
-                    .assumingMemoryBound(to: AddressSpaceState.self))
+            let space = vma.addressSpace
             let from = max(first, current.pointee.first) - current.pointee.first
             let to = min(last, current.pointee.last) - current.pointee.first + 1
             unmapper.unmap(

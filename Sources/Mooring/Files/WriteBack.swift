@@ -50,9 +50,7 @@ struct WriteBack {
     }
 
     private func clean(_ vma: VMARef, from start: UInt64, to end: UInt64, on cpu: CPU) {
-        let space = AddressSpace(
-            pointer: vma.pointer.pointee.addressSpace.unsafelyUnwrapped
-                .assumingMemoryBound(to: AddressSpaceState.self))
+        let space = vma.addressSpace
         var cleaned = 0
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {

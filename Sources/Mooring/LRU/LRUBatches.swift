@@ -34,27 +34,48 @@ struct LRUBatch {
 
 /// The batches of all CPUs and what happens when they are drained.
 struct LRUBatches {
-    let frames: FrameTable
-    let lists: LRULists
-    let allocator: FrameAllocator
-    /// One batch a CPU for additions, then one a CPU for mlock requests.
-    private let batches: UnsafeMutablePointer<LRUBatch>
-    private let cpuCount: Int
+    /// What it works with; constant.
+    private struct Parts {
+        let frames: FrameTable
+        let lists: LRULists
+        let allocator: FrameAllocator
+        let batches: UnsafeMutablePointer<LRUBatch>
+        let cpuCount: Int
+    }
+
+    // Behind one pointer: kept by value, the parts would be copied for every call.
+    private let parts: UnsafeMutablePointer<Parts>
 
     init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
-        self.frames = frames
-        self.lists = lists
-        self.allocator = allocator
-        self.cpuCount = cpuCount
         // A batch is four cache lines; aligned, no two CPUs share one.
-        batches = UnsafeMutableRawPointer.allocate(
+        let batches = UnsafeMutableRawPointer.allocate(
             byteCount: 2 * cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
         ).bindMemory(to: LRUBatch.self, capacity: 2 * cpuCount)
         batches.initialize(repeating: LRUBatch(), count: 2 * cpuCount)
+        parts = .allocate(capacity: 1)
+        parts.initialize(
+            to: Parts(
+                frames: frames, lists: lists, allocator: allocator, batches: batches,
+                cpuCount: cpuCount))
     }
 
+    @inline(__always)
+    var frames: FrameTable { parts.pointee.frames }
+    @inline(__always)
+    var lists: LRULists { parts.pointee.lists }
+    @inline(__always)
+    var allocator: FrameAllocator { parts.pointee.allocator }
+    /// One batch a CPU for additions, then one a CPU for mlock requests.
+    @inline(__always)
+    private var batches: UnsafeMutablePointer<LRUBatch> { parts.pointee.batches }
+    @inline(__always)
+    private var cpuCount: Int { parts.pointee.cpuCount }
+
     /// Gives the memory back.
-    func deallocate() { batches.deallocate() }
+    func deallocate() {
+        batches.deallocate()
+        parts.deallocate()
+    }
 
     @inline(__always)
     private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> { batches + cpu.index }

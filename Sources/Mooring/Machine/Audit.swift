@@ -9,7 +9,7 @@ extension Machine {
     /// Recomputes every count and list and compares.
     ///
     /// - Throws: ``AuditFailure`` at the first figure that disagrees, with both values.
-    package func audit() throws {
+    public func audit() throws {
         for cpu in cpus { cpu.enter() }
         defer { for cpu in cpus { cpu.leave() } }
         var audit = Audit(machine: self)

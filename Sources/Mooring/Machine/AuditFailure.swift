@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What an audit found: a figure that is kept, and what it comes to when it is recomputed.
-package struct AuditFailure: Error, Equatable, Sendable, CustomStringConvertible {
+public struct AuditFailure: Error, Equatable, Sendable, CustomStringConvertible {
     /// What is counted, and where.
-    package let what: String
+    public let what: String
     /// The figure that is kept.
-    package let counted: Int
+    public let counted: Int
     /// The figure that the structures add up to.
-    package let recomputed: Int
+    public let recomputed: Int
 
     package init(_ what: String, counted: Int, recomputed: Int) {
         self.what = what
@@ -15,7 +15,8 @@ package struct AuditFailure: Error, Equatable, Sendable, CustomStringConvertible
         self.recomputed = recomputed
     }
 
-    package var description: String {
+    /// The figure, and both values.
+    public var description: String {
         "\(what): counted \(counted), recomputed \(recomputed)"
     }
 }

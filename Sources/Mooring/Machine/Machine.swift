@@ -51,9 +51,10 @@ public final class Machine: @unchecked Sendable {
         let commitment = Commitment(
             mode: configuration.overcommit, totalPages: UInt64(frames.count))
         let cache = PageCache(
-            frames: frames, memory: memory, allocator: allocator, batches: batches,
-            files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
-            keepsBytes: keepsBytes)
+            .init(
+                frames: frames, memory: memory, allocator: allocator, batches: batches,
+                files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
+                keepsBytes: keepsBytes))
         let tables = PageTables(frames: frames, memory: memory, allocator: allocator)
         let counts = MapCounts(frames: frames, batches: batches)
         let tlb = TLB(cpuCount: cpus.count)
@@ -70,16 +71,21 @@ public final class Machine: @unchecked Sendable {
         frames[zeroFrame].counts.store(FrameRef.oneReference)
         memory.zero(zeroFrame)
         let faults = FaultHandler(
-            frames: frames, memory: memory, allocator: allocator, tables: tables, groups: groups,
-            cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
-            zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
-            keepsBytes: keepsBytes)
+            .init(
+                frames: frames, memory: memory, allocator: allocator, tables: tables,
+                groups: groups,
+                cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
+                zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
+                keepsBytes: keepsBytes))
         var limits = MachineLimits()
         limits.mapCount = configuration.maxMapCount
         let spaces = AddressSpaces(
-            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
-            unmapper: unmapper, faults: faults, tlb: tlb, vmas: Slab(), spaces: Slab(),
-            commitment: commitment, limits: limits, cpuCount: cpus.count)
+            .init(
+                frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
+                unmapper: unmapper, faults: faults, tlb: tlb,
+                vmas: Slab(capacity: Machine.vmaCapacity),
+                vmaRests: SlabCompanion(capacity: Machine.vmaCapacity), spaces: Slab(),
+                commitment: commitment, limits: limits, cpuCount: cpus.count))
         self.cpus = cpus
         self.frames = frames
         self.memory = memory
@@ -94,6 +100,9 @@ public final class Machine: @unchecked Sendable {
         self.zeroFrame = zeroFrame
     }
 
+    /// How many VMAs all address spaces together can have.
+    private static let vmaCapacity = 1 << 26
+
     deinit {
         processes.deallocate()
         spaces.spaces.forEachLive { _, state in
@@ -106,12 +115,16 @@ public final class Machine: @unchecked Sendable {
             state.deinitialize(count: 1)
         }
         spaces.unmapper.deallocate()
+        spaces.faults.deallocate()
         spaces.groups.deallocate()
         spaces.vmas.deallocate()
+        spaces.vmaRests.deallocate()
         spaces.spaces.deallocate()
         spaces.commitment.deallocate()
         cache.files.deallocate()
         cache.segmentLocks.deallocate()
+        cache.deallocate()
+        spaces.deallocate()
         batches.deallocate()
         lists.deallocate()
         allocator.deallocate()

@@ -26,7 +26,7 @@ extension Machine {
     ///   - largeFolios: The pages that the cache keeps in folios of more than one page, ascending:
     ///     a read fault maps such a folio whole.
     /// - Returns: The file, open until ``File/close()``.
-    package func makeFile(
+    public func makeFile(
         named name: String, kind: FileKind, length: ByteCount,
         access: Protection = [.read, .write], isCached: Bool = false,
         largeFolios: [Range<UInt64>] = []
@@ -88,6 +88,31 @@ extension Machine.File {
         }
     }
 
+    /// pread(2), without the bytes: brings the pages into the page cache.
+    ///
+    /// - Returns: How many bytes there are.
+    /// - Throws: `EBADF` for a descriptor that may not read, `ENOMEM`.
+    public func read(at offset: ByteCount, length: ByteCount) throws(Errno) -> UInt64 {
+        guard access.contains(.read) else { throw .EBADF }
+        return try run { cpu throws(Errno) in
+            try machine.cache.read(
+                file, offset: offset.bytes, length: length.bytes,
+                deviceRead: machine.configuration.costs.deviceRead, on: cpu)
+        }
+    }
+
+    /// pwrite(2) of zeroes: dirties pages of the page cache, and grows the file.
+    ///
+    /// - Returns: How many bytes were written.
+    /// - Throws: `EBADF` for a descriptor that may not write, `EFBIG`, `ENOMEM`.
+    public func write(at offset: ByteCount, length: ByteCount) throws(Errno) -> UInt64 {
+        guard access.contains(.write) else { throw .EBADF }
+        return try run { cpu throws(Errno) in
+            try machine.cache.write(
+                file, offset: offset.bytes, length: length.bytes, on: cpu)
+        }
+    }
+
     /// Lets the descriptor go; mappings keep the file.
     ///
     /// A segment without this handle goes with its last attachment.
@@ -103,10 +128,12 @@ extension Machine.File {
     /// The handle stays; attaching by it then fails as with an unknown identifier.
     public func removeSegment() { run { machine.cache.removeSegment(file, on: $0) } }
 
-    private func run(_ body: (CPU) -> Void) {
+    private func run<Result, Failure: Error>(
+        _ body: (CPU) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         let cpu = machine.cpus[0]
         cpu.enter()
-        body(cpu)
-        cpu.leave()
+        defer { cpu.leave() }
+        return try body(cpu)
     }
 }

@@ -19,26 +19,46 @@ enum UnmapScope {
 
 /// Clears ranges of page tables.
 struct Unmapper {
-    let tables: PageTables
-    let counts: MapCounts
-    let cache: PageCache
-    let tlb: TLB
-    private let buffers: UnsafeMutablePointer<PFN>
+    /// What it works with; constant.
+    private struct Parts {
+        let tables: PageTables
+        let counts: MapCounts
+        let cache: PageCache
+        let tlb: TLB
+        let buffers: UnsafeMutablePointer<PFN>
+    }
+
+    // Behind one pointer: kept by value, the parts would be copied for every call.
+    private let parts: UnsafeMutablePointer<Parts>
 
     private static let capacity = 1024
+
+    init(tables: PageTables, counts: MapCounts, cache: PageCache, tlb: TLB) {
+        parts = .allocate(capacity: 1)
+        parts.initialize(
+            to: Parts(
+                tables: tables, counts: counts, cache: cache, tlb: tlb,
+                buffers: .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)))
+    }
+
+    @inline(__always)
+    var tables: PageTables { parts.pointee.tables }
+    @inline(__always)
+    var counts: MapCounts { parts.pointee.counts }
+    @inline(__always)
+    var cache: PageCache { parts.pointee.cache }
+    @inline(__always)
+    var tlb: TLB { parts.pointee.tlb }
+    @inline(__always)
+    private var buffers: UnsafeMutablePointer<PFN> { parts.pointee.buffers }
     private var frames: FrameTable { tables.frames }
     private var batches: LRUBatches { counts.batches }
 
-    init(tables: PageTables, counts: MapCounts, cache: PageCache, tlb: TLB) {
-        self.tables = tables
-        self.counts = counts
-        self.cache = cache
-        self.tlb = tlb
-        buffers = .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)
-    }
-
     /// Gives the memory back.
-    func deallocate() { buffers.deallocate() }
+    func deallocate() {
+        buffers.deallocate()
+        parts.deallocate()
+    }
 
     /// Frames that wait for a flush.
     private struct Gather {
@@ -54,14 +74,19 @@ struct Unmapper {
         _ vma: VMARef, in space: AddressSpace, from start: UInt64, to end: UInt64,
         scope: UnmapScope = .everything, on cpu: CPU
     ) {
-        space.notePeak()
-        batches.drain(on: cpu)
+        var isFirst = true
         let buffer = buffers + 2 * Unmapper.capacity * cpu.index
         var gather = Gather(unreachable: buffer, referenced: buffer + Unmapper.capacity)
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
+                if isFirst {
+                    isFirst = false
+                    space.notePeak()
+                    // A frame in this CPU's own batch would not be found unreachable.
+                    batches.drain(on: cpu)
+                }
                 if gather.unreachableCount > Unmapper.capacity - 512
                     || gather.referencedCount > Unmapper.capacity - 512
                 {

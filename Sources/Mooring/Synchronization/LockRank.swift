@@ -11,13 +11,13 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case cpu
     /// The table of processes: spawning, forking and reaping.
     case processes
-    /// Nothing is taken under it: which System V segments are locked, and for whom.
-    case segments
     /// An address space: its VMAs and their tree. Faults hold it shared, calls that change VMAs
     /// exclusively. Nesting: a forking parent before its child.
     case addressSpace
     /// One frame's owner and contents; held across waiting for I/O, hence outside all below.
     case frame
+    /// Which System V segments are locked, and for whom: a detaching call may free one.
+    case segments
     /// The VMAs that map one file (the interval tree that reverse-map walks use).
     case fileMappings
     /// The VMAs that an anonymous group's pages may be mapped by. One lock for a whole fork tree:

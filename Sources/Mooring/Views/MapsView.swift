@@ -7,7 +7,7 @@
 
 extension Machine.Task {
     /// What /proc/PID/maps shows.
-    package func maps() -> String {
+    public func maps() -> String {
         inspect { space, _ in
             var text = ""
             space.forEachVMA { text += $0.mapsLine(in: space) }
@@ -44,8 +44,8 @@ extension VMARef {
     func displayName(in space: AddressSpace) -> String {
         if let file { return file.pointer.pointee.name.lineSafe }
         let state = space.pointer.pointee
-        switch pointer.pointee.name {
-        case .vdso, .vvar, .vvarClock: return pointer.pointee.name.text
+        switch rest.pointee.name {
+        case .vdso, .vvar, .vvarClock: return rest.pointee.name.text
         case .none, .stack: break
         }
         if start < state.breakEnd, end > state.breakStart { return "[heap]" }

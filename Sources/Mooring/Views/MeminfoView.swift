@@ -9,7 +9,7 @@
 
 extension Machine {
     /// What /proc/meminfo shows.
-    package func meminfo() -> String {
+    public func meminfo() -> String {
         inspect { _ in
             let zones = allocator.zoneStatistics
             let gauges = Dictionary(uniqueKeysWithValues: Gauge.allCases.map { ($0, total($0)) })

@@ -7,7 +7,7 @@
 
 extension Machine.Task {
     /// What /proc/PID/smaps shows: a paragraph a VMA.
-    package func smaps() -> String {
+    public func smaps() -> String {
         inspect { space, cpu in
             var text = ""
             space.forEachVMA { vma in
@@ -28,7 +28,7 @@ extension Machine.Task {
     ///
     /// Fractions are summed before they are cut off, so that its Pss may be more than the sum of
     /// what smaps prints.
-    package func smapsRollup() -> String {
+    public func smapsRollup() -> String {
         inspect { space, cpu in
             var usage = MemoryUsage()
             space.forEachVMA {

@@ -7,7 +7,7 @@
 
 extension Machine.Task {
     /// What /proc/PID/status shows.
-    package func status() -> String {
+    public func status() -> String {
         let name = enter { machine.processes.name(of: process, on: $0.cpu) }
         return inspect { space, _ in
             let figures = ProcessFigures(of: space)
@@ -27,7 +27,7 @@ extension Machine.Task {
     }
 
     /// What /proc/PID/statm shows: size, resident, shared, text, lib, data, dirty, in pages.
-    package func statm() -> String {
+    public func statm() -> String {
         inspect { space, _ in
             let figures = ProcessFigures(of: space)
             let shared = figures.residentFile + figures.residentSharedMemory

@@ -4,7 +4,7 @@
 
 extension Machine {
     /// What /proc/vmstat shows.
-    package func vmstat() -> String {
+    public func vmstat() -> String {
         inspect { _ in
             let zones = allocator.zoneStatistics
             let ofZones = zoneCounters(zones)

@@ -9,7 +9,7 @@
 
 extension Machine {
     /// What /proc/zoneinfo shows.
-    package func zoneinfo() -> String {
+    public func zoneinfo() -> String {
         inspect { _ in
             let all = allocator.zoneStatistics
             var text = ""
@@ -41,20 +41,20 @@ extension Machine {
     }
 
     /// What /proc/buddyinfo shows.
-    package func buddyinfo() -> String { inspect { _ in buddyInfo(allocator.zoneStatistics) } }
+    public func buddyinfo() -> String { inspect { _ in buddyInfo(allocator.zoneStatistics) } }
 
     /// What /proc/pagetypeinfo shows.
-    package func pagetypeinfo() -> String {
+    public func pagetypeinfo() -> String {
         inspect { _ in pageTypeInfo(allocator.zoneStatistics) }
     }
 
     /// What debugfs extfrag/unusable_index shows.
-    package func extfragUnusableIndex() -> String {
+    public func extfragUnusableIndex() -> String {
         inspect { _ in unusableIndex(allocator.zoneStatistics) }
     }
 
     /// What debugfs extfrag/extfrag_index shows.
-    package func extfragIndex() -> String {
+    public func extfragIndex() -> String {
         inspect { _ in fragmentationIndex(allocator.zoneStatistics) }
     }
 }

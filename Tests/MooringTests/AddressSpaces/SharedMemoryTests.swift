@@ -130,4 +130,19 @@ import Testing
         try bench.task.shmdt(address)
         try bench.machine.audit()
     }
+
+    @Test func `a locked segment that is removed is counted no more once it is detached`() throws {
+        let bench = try CallBench()
+        let segment = try bench.machine.makeSegment(length: .pages(4))
+        let address = try bench.task.shmat(segment)
+        try bench.task.shmLock(segment, locked: true)
+        #expect(bench.machine.cache.segmentLocks.pages(of: 0) == 4)
+        segment.removeSegment()
+        try bench.task.access(Region(address: address, length: 4 * pageSize), .write)
+        try bench.task.shmdt(address)
+        #expect(bench.machine.cache.segmentLocks.pages(of: 0) == 0)
+        try bench.machine.audit()
+        segment.close()
+        try bench.machine.audit()
+    }
 }
