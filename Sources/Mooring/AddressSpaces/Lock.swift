@@ -29,7 +29,8 @@ extension AddressSpaces {
             try applyLock(
                 onFault ? .lockMask : .locked, space, from: start, to: end, on: caller.cpu)
         }
-        if !onFault, let failure = populate(space, from: start, to: start + size, on: caller.cpu) {
+        // What is locked on fault is passed over; what cannot be locked is populated all the same.
+        if let failure = populate(space, from: start, to: start + size, on: caller.cpu) {
             throw Errno.fromLockPopulation(failure)
         }
     }
@@ -95,7 +96,7 @@ extension AddressSpaces {
             guard flags.contains(.current) else { return }
             applyLockToAll(marks, space, on: caller.cpu)
         }
-        guard !flags.contains(.onFault) else { return }
+        // What is locked on fault is passed over, what cannot be locked is not.
         populateAll(space, on: caller.cpu)
     }
 

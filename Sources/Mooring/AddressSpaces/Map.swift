@@ -90,8 +90,9 @@ extension AddressSpaces {
         // Only MAP_FIXED finds anything where the mapping goes.
         let replaced =
             flags.contains(.fixed) ? pagesMapped(from: start, to: start + size, in: space) : 0
-        guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
-        if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
+        guard caller.mayGrow(by: pages - replaced),
+            !vmaFlags.isPrivateWritable || caller.mayGrowData(by: pages - replaced)
+        else { throw refuse(replacing: start, size, in: space, on: caller.cpu) }
         let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)
 
         let isSharedAnonymous = isAnonymous && vmaFlags.contains(.shared)
@@ -103,7 +104,7 @@ extension AddressSpaces {
             guard
                 commitment.charge(
                     pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
-            else { throw .ENOMEM }
+            else { throw refuse(replacing: start, size, in: space, on: caller.cpu) }
             if isPrivateWritable { vmaFlags.insert(.accounted) }
         }
         if replaced > 0 {
@@ -133,6 +134,20 @@ extension AddressSpaces {
             addVMA(new, to: space, on: caller.cpu)
         }
         return start
+    }
+
+    /// Ends a mapping for which there is no room under a limit.
+    ///
+    /// LINUX: what would have been replaced has been cut out of its VMAs by then, and stays cut.
+    private func refuse(
+        replacing start: UInt64, _ size: UInt64, in space: AddressSpace, on cpu: CPU
+    ) -> Errno {
+        for border in [start, start + size] {
+            if let vma = space.tree.find(border), vma.start < border {
+                _ = try? split(vma, at: border, in: space, on: cpu)
+            }
+        }
+        return .ENOMEM
     }
 
     // MARK: Types
