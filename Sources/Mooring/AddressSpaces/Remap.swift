@@ -271,12 +271,14 @@ extension AddressSpaces {
         _ space: AddressSpace, on cpu: CPU
     ) throws(Errno) {
         let end = request.address + request.length
+        // A part that stays without its pages is not told from the rest, unless by its locks.
+        let isCut = mode != .keepSource || original.flags.contains(.locked)
         // There is room for both cuts, see checkRoomToMove.
         var source = original
-        if source.start < request.address {
+        if isCut, source.start < request.address {
             source = try split(source, at: request.address, in: space, on: cpu)
         }
-        if end < source.end { try split(source, at: end, in: space, on: cpu) }
+        if isCut, end < source.end { try split(source, at: end, in: space, on: cpu) }
         guard makeTables(toMove: request.address, to: new, end: end, in: space, on: cpu) else {
             mergeWithNeighbours(source, in: space, on: cpu)
             freeTables(space, from: new, to: new + request.newLength, on: cpu)
@@ -290,7 +292,10 @@ extension AddressSpaces {
         case .move:
             removeVMA(source, from: space, on: cpu)
             freeTables(space, from: request.address, to: end, on: cpu)
-        case .keepSource: emptySource(source, space, on: cpu)
+        case .keepSource:
+            if source.start == request.address, source.end == end {
+                emptySource(source, space, on: cpu)
+            }
         case .duplicate: break
         }
     }
