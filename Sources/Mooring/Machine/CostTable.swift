@@ -6,8 +6,9 @@
 public struct CostTable: Sendable {
     /// Reading a page from the simulated device: a fast SSD's 4 KiB random read.
     ///
-    /// Not measured on that machine; the usual figure of data sheets.
+    /// The usual figure of data sheets; not measured.
     public var deviceRead: UInt64 = 80_000
+
     /// The defaults.
     public init() {}
 }
