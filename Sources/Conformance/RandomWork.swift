@@ -16,8 +16,10 @@ import Workloads
 package struct RandomWork {
     /// Calls that are left out.
     package var without: Set<CallKind> = []
-    /// Whether memory is locked. If it is, MREMAP_DONTUNMAP is left out: the kernel's count of
-    /// locked pages is wrong for good after the two have met.
+    /// Whether memory is locked.
+    ///
+    /// If it is, MREMAP_DONTUNMAP is left out: the kernel's count of locked pages is wrong for good
+    /// after the two have met.
     package var locks = true
 
     private static let arena = Place(start: 0x2000_001E_0000, pages: 64)

@@ -331,8 +331,10 @@ extension MapFlags {
     /// Whether the size of huge pages that bits 26 to 31 ask for exists: the default, 2 MiB, 1 GiB.
     fileprivate var hasKnownHugePageSize: Bool { [0, 21, 30].contains(rawValue >> 26) }
 
-    /// Every flag that MAP_SHARED_VALIDATE lets through. Those without a name here are
-    /// MAP_32BIT, MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge pages.
+    /// Every flag that MAP_SHARED_VALIDATE lets through.
+    ///
+    /// Those without a name here are MAP_32BIT, MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge
+    /// pages.
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
         .noReserve, .populate, .nonBlock, .stack, .hugeTLB, MapFlags(rawValue: 0x7C00_00C0),
