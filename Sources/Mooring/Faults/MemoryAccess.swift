@@ -116,9 +116,8 @@ struct MemoryAccess {
         var position = 0
         while position < buffer.count {
             let current = address + UInt64(position)
-            if let stopped = touch(caller, from: current, to: max(current, current &+ 1), kind) {
-                return stopped
-            }
+            let end = max(current, current &+ 1)
+            if let stopped = touch(caller, from: current, to: end, kind) { return stopped }
             let room = Int(pageSize - (current & (pageSize - 1)))
             let count = min(room, buffer.count - position)
             // RACE: the page may have been unmapped since; then the access starts over.

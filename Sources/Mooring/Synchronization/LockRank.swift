@@ -14,10 +14,10 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     /// An address space: its VMAs and their tree. Faults hold it shared, calls that change VMAs
     /// exclusively. Nesting: a forking parent before its child.
     case addressSpace
-    /// Which System V segments are locked, for whom, and which are to go.
-    case segments
     /// One frame's owner and contents; held across waiting for I/O, hence outside all below.
     case frame
+    /// Which System V segments are locked, for whom, and which are to go.
+    case segments
     /// The VMAs that map one file (the interval tree that reverse-map walks use).
     case fileMappings
     /// The VMAs that an anonymous group's pages may be mapped by. One lock for a whole fork tree:
