@@ -15,8 +15,9 @@ struct Slab<Object: ~Copyable> {
     private static var end: UInt32 { .max }
 
     private struct State {
-        var lock: UInt32
         var free: UInt32
+        // Not first: the thread sanitizer logs a change of any field at the record's address.
+        var lock: UInt32
         var chunkCount: Int
         var liveCount: Int
         /// Addresses of chunks; room for all that numbers can reach, backed as it is used.
@@ -41,7 +42,7 @@ struct Slab<Object: ~Copyable> {
         state = .allocate(capacity: 1)
         state.initialize(
             to: State(
-                lock: 0, free: Slab.end, chunkCount: 0, liveCount: 0,
+                free: Slab.end, lock: 0, chunkCount: 0, liveCount: 0,
                 directory: .allocate(capacity: (capacity >> shift) + 1)))
     }
 
@@ -53,7 +54,7 @@ struct Slab<Object: ~Copyable> {
     }
 
     @inline(__always)
-    private var lock: SpinLock { SpinLock(at: UnsafeMutableRawPointer(state)) }
+    private var lock: SpinLock { SpinLock(at: UnsafeMutableRawPointer(state) + 4) }
 
     /// How many objects live.
     var liveCount: Int { state.pointee.liveCount }

@@ -45,8 +45,9 @@ struct LRUNodeState {
         var count = 0
     }
 
-    var lock: UInt32 = 0
     var unevictableCount = 0
+    // Not first: the thread sanitizer logs a change of any field at the record's address.
+    var lock: UInt32 = 0
     var ends: InlineArray<4, Ends> = .init(repeating: Ends())
 }
 
@@ -83,7 +84,7 @@ struct LRULists {
     /// The lock of a node's lists.
     @inline(__always)
     func lock(ofNode node: Int) -> SpinLock {
-        SpinLock(at: UnsafeMutableRawPointer(nodes + node))
+        SpinLock(at: UnsafeMutableRawPointer(nodes + node) + 8)
     }
 
     /// How many frames a node's list holds.

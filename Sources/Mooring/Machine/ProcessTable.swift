@@ -6,8 +6,9 @@
 
 /// The flat state behind ``ProcessTable``.
 private struct ProcessTableState {
-    var lock: UInt32 = 0
     var nextNumber: Int32 = 1
+    // Not first: the thread sanitizer logs a change of any field at the record's address.
+    var lock: UInt32 = 0
     var byNumber: [Int32: ProcessRef] = [:]
     var names: [Int32: String] = [:]
 }
@@ -31,7 +32,7 @@ struct ProcessTable {
     private func withLock<Result>(on cpu: CPU, _ body: (inout ProcessTableState) -> Result)
         -> Result
     {
-        let lock = SpinLock(at: UnsafeMutableRawPointer(state))
+        let lock = SpinLock(at: UnsafeMutableRawPointer(state) + 4)
         lock.lock(.processes, on: cpu)
         defer { lock.unlock(.processes, on: cpu) }
         return body(&state.pointee)

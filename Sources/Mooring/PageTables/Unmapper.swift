@@ -96,7 +96,7 @@ struct Unmapper {
             address = next
         }
         finish(&gather, space, on: cpu)
-        if vma.flags.contains(.locked) { batches.drain(on: cpu) }
+        batches.finishRequests(on: cpu)
     }
 
     @inline(__always)
