@@ -49,6 +49,12 @@ extension AddressSpaces {
             throw .EFAULT
         }
         if request.length == 0 { return try duplicate(caller, vma, request) }
+        // What is kept has to lie in one VMA before it matters how much there was.
+        if request.flags.contains(.fixed), request.newLength < request.length,
+            request.newLength > vma.end - request.address
+        {
+            throw .EFAULT
+        }
         guard request.address &+ request.length > request.address else { throw .EINVAL }
         if request.flags.contains(.fixed), request.length == request.newLength {
             return try moveAll(caller, request)
@@ -119,11 +125,6 @@ extension AddressSpaces {
         let isPart = start > vma.start || end < vma.end
         if !vma.flags.isDisjoint(with: [.dontExpand, .pfnMapped]), keepsSource || isPart {
             throw .EINVAL
-        }
-        if keepsSource {
-            let pages = Int((end - start) >> pageShift)
-            guard caller.mayGrow(by: pages) else { throw .ENOMEM }
-            if vma.flags.isPrivateWritable, !caller.mayGrowData(by: pages) { throw .ENOMEM }
         }
     }
 
@@ -229,6 +230,13 @@ extension AddressSpaces {
             if request.flags.contains(.fixed) {
                 try unmapLocked(space, from: new, to: new + request.newLength, on: cpu)
             }
+            // LINUX: unlike growth, what DONTUNMAP adds is held against the limits only after the
+            // destination has gone.
+            if mode == .keepSource {
+                guard caller.mayGrow(by: request.newPages),
+                    !flags.isPrivateWritable || caller.mayGrowData(by: request.newPages)
+                else { throw .ENOMEM }
+            }
             // The destination may have been a part of the source's VMA.
             guard let vma = space.tree.find(request.address) else { throw .EFAULT }
             if case .duplicate = mode {
@@ -326,7 +334,6 @@ extension AddressSpaces {
         source.flags.subtract(.lockMask)
         account(source.flags, pages: source.pageCount, in: space)
         groups.unlink(source, on: cpu)
-        mergeWithNeighbours(source, in: space, on: cpu)
     }
 }
 
