@@ -18,7 +18,9 @@ struct `Random work` {
     private static let findingLimit = 3
 
     @Test func `ends the same on the engine and on the host's kernel`() throws {
-        var random = SeededRandom.fromEnvironment()
+        // A fixed seed by default: a new disagreement with some kernel is a finding to look into,
+        // not a reason for an unrelated change to fail.
+        var random = SeededRandom.fromEnvironment(otherwise: 1)
         print("Random work: MOORING_SEED=\(random.seed), \(Self.total) operations")
         var compared = 0
         var kinds: Set<String> = []

@@ -190,7 +190,8 @@ extension AddressSpaces {
             request.newLength <= limits.userEnd - request.address
         else { return nil }
         let end = request.address + request.newLength
-        if let next = vma.next, next.guardedStart < end { return nil }
+        // LINUX: what grows upwards keeps no distance to a stack above it.
+        if let next = vma.next, next.start < end { return nil }
         let pages = request.newPages - request.pages
         try charge(pages, vma.flags, caller)
         account(vma.flags, pages: pages, in: space)
