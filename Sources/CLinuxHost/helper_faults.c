@@ -94,7 +94,7 @@ static HELPER_CODE void helper_fault(int signal, siginfo_t *info, void *context)
     volatile struct helper_record *record = HELPER_RECORD;
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
 
-    if (record->target != 0) {
+    if (record->arrived != not_fetching) {
         uint64_t at = registers[REG_RIP];
         if (signal == SIGTRAP && at == record->target && !record->arrived) {
             record->arrived = 1;

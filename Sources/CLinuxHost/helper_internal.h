@@ -25,12 +25,15 @@
 struct helper_record {
     uint64_t resume_at;     // 0
     uint64_t resume_stack;  // 8
-    uint64_t target;        // 16: where an execute access goes, 0 for other accesses
-    uint64_t arrived;       // 24: whether it got there
+    uint64_t target;        // 16: where an execute access goes
+    uint64_t arrived;       // 24: whether it got there, or `not_fetching`
     int64_t signal;         // 32: what happened; 0 is nothing
     int64_t code;           // 40
     uint64_t address;       // 48
 };
+
+/// What `arrived` says while no instruction is to be fetched.
+#define not_fetching 2
 
 #define HELPER_RECORD ((volatile struct helper_record *)HELPER_HOME)
 /// Memory that an instruction of an execute access may scribble on.

@@ -118,7 +118,7 @@ static HELPER_CODE void helper_touch(uint64_t address, uint64_t length, uint64_t
             record->target = at;
             record->arrived = 0;
             helper_attempt_execute(at);
-            record->target = 0;
+            record->arrived = not_fetching;
         }
         if (record->signal != 0) return;
         uint64_t step = 4096 - at % 4096;
@@ -158,6 +158,7 @@ HELPER_CODE void helper_serve(void) {
     struct helper_request *request = HELPER_REQUEST;
     struct helper_reply *reply = HELPER_REPLY;
     volatile struct helper_record *record = HELPER_RECORD;
+    record->arrived = not_fetching;
 
     reply->value = 0;
     reply->signal = 0;

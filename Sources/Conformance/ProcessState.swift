@@ -5,7 +5,8 @@
 //
 // LINUX   Left out is what a system may choose or round: names and inodes, Pss, what is
 //         referenced or dirty (the kernel learns it late, from the processor), what is lazily
-//         freed (the kernel does it in batches), and frame numbers.
+//         freed (the kernel does it in batches), page tables (which tables a fault makes that ends
+//         in a signal), and frame numbers.
 
 import Mooring
 import Workloads
@@ -35,7 +36,7 @@ package struct ProcessState: Equatable {
     /// The fields of status and of smaps that have to be the same.
     private static let fields: Set<Substring> = [
         "VmSize", "VmLck", "RssAnon", "RssFile", "RssShmem", "VmData", "VmStk", "VmExe", "VmLib",
-        "VmPTE", "VmSwap",
+        "VmSwap",
         "Rss", "Anonymous", "Swap", "Locked", "VmFlags",
     ]
 

@@ -16,6 +16,11 @@ import Workloads
 package struct RandomWork {
     /// Calls that are left out.
     package var without: Set<CallKind> = []
+    /// Whether memory is locked.
+    ///
+    /// If it is, MREMAP_DONTUNMAP is left out: the kernel's count of locked pages is wrong for good
+    /// after the two have met.
+    package var locks = true
 
     private static let arena = Place(start: 0x2000_001E_0000, pages: 64)
     private static let top = Place(start: 0x7FFF_F7FF_F000 - 48 * pageSize, pages: 48)
@@ -47,7 +52,9 @@ package struct RandomWork {
         }
         guard let process = living.randomElement(using: &random) else { return spawn() }
         while true {
-            if let call = call(of: process, &random), !without.contains(call.kind) {
+            if let call = call(of: process, &random), !without.contains(call.kind),
+                locks || !call.locksMemory
+            {
                 return [Operation(process, call)]
             }
         }
@@ -155,7 +162,7 @@ package struct RandomWork {
         guard case .absolute(_, let length) = old else { return .munlockall }
         var flags: RemapFlags = random.isLikely(75) ? .mayMove : []
         if random.isLikely(45) { flags.insert(.fixed) }
-        if random.isLikely(12) { flags.insert(.dontUnmap) }
+        if !locks, random.isLikely(20) { flags.insert(.dontUnmap) }
         if random.isLikely(1) { flags.insert(RemapFlags(rawValue: 8)) }
         let newLength = random.isLikely(45) ? length : self.length(&random)
         let target = flags.isDisjoint(with: [.fixed, .dontUnmap]) ? 0 : address(&random)
@@ -265,6 +272,17 @@ package struct RandomWork {
         let pages = UInt64(1 + random.below(random.isLikely(80) ? 2 : 12))
         let odd = random.isLikely(5) ? UInt64(random.below(4096)) : 0
         return .absolute(address: address(&random), length: pages * pageSize - odd)
+    }
+}
+
+extension Call {
+    /// Whether memory may be locked by it.
+    fileprivate var locksMemory: Bool {
+        switch self {
+        case .mlock, .mlock2, .mlockall: true
+        case .mmap(_, _, _, let flags, _, _): flags.contains(.locked)
+        default: false
+        }
     }
 }
 

@@ -19,7 +19,7 @@ package struct Reduction {
     ///   - attempts: How often the work is done again at most.
     ///   - disagrees: Does a list on two fresh systems and says what they disagree about.
     package init(
-        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 400,
+        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 150,
         disagrees: ([Operation]) throws -> Disagreement?
     ) rethrows {
         self.operations = operations

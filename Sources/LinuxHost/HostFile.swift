@@ -176,7 +176,7 @@ final class HostFile {
 
     /// pread(2) in pieces up to `length` or the end of the file; what was read is dropped.
     func read(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {
-        let file = try hostDescriptor("readFile")
+        let file = try descriptorForSharing()
         return inPieces(offset: offset, length: length) { buffer, at in
             pread(file, buffer.baseAddress, buffer.count, at)
         }
@@ -184,7 +184,7 @@ final class HostFile {
 
     /// pwrite(2) of zeroes in pieces.
     func write(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {
-        let file = try hostDescriptor("writeFile")
+        let file = try descriptorForSharing()
         return inPieces(offset: offset, length: length) { buffer, at in
             pwrite(file, buffer.baseAddress, buffer.count, at)
         }

@@ -119,9 +119,13 @@ package final class EngineSystem: MemorySystem {
             return .value(try file(id).read(at: .bytes(offset), length: .bytes(length)))
         case .writeFile(let id, let offset, let length):
             return .value(try file(id).write(at: .bytes(offset), length: .bytes(length)))
-        case .ftruncate(let id, let length): try file(id).truncate(to: .bytes(length))
+        case .ftruncate(let id, let length):
+            guard length <= Int64.max else { throw Errno.EINVAL }
+            try file(id).truncate(to: .bytes(length))
         case .punchHole(let id, let offset, let length):
-            guard length != 0 else { throw Errno.EINVAL }
+            // The kernel's numbers have a sign.
+            guard length != 0, length <= Int64.max, offset <= Int64.max else { throw Errno.EINVAL }
+            guard offset + length <= Int64.max else { throw Errno.EFBIG }
             try file(id).punchHole(at: .bytes(offset), length: .bytes(length))
         case .shmat(let id, let address, let flags):
             return .value(

@@ -15,14 +15,18 @@ struct `Random work` {
     private static let total =
         ProcessInfo.processInfo.environment["MOORING_STRESS"].flatMap(Int.init) ?? 4000
     private static let length = 500
+    private static let findingLimit = 3
 
     @Test func `ends the same on the engine and on the host's kernel`() throws {
-        var random = SeededRandom.fromEnvironment()
+        // A fixed seed by default: a new disagreement with some kernel is a finding to look into,
+        // not a reason for an unrelated change to fail.
+        var random = SeededRandom.fromEnvironment(otherwise: 1)
         print("Random work: MOORING_SEED=\(random.seed), \(Self.total) operations")
         var compared = 0
+        var kinds: Set<String> = []
         while compared < Self.total {
             var work = RandomWork()
-            work.without = [.writeFile]
+            work.locks = !random.next().isMultiple(of: 3)
             var sides = try Self.sides()
             sides.checkInterval = 20
             var operations: [Operation] = []
@@ -34,7 +38,8 @@ struct `Random work` {
                 }
             }
             compared += sides.compared
-            guard let found else { continue }
+            // One example of each kind of disagreement, and not too many.
+            guard let found, kinds.insert(found.kind).inserted else { continue }
             let reduction = try Reduction(operations, found) { try Self.disagreement($0) }
             Issue.record(
                 """
@@ -42,9 +47,9 @@ struct `Random work` {
                 after \(compared) operations, seed \(random.seed); the engine's first. Shortest:
                 \(reduction.scenario)
                 """)
-            return
+            if kinds.count == Self.findingLimit { return }
         }
-        print("Random work: \(compared) operations compared, no difference")
+        print("Random work: \(compared) operations compared, \(kinds.count) kinds of difference")
     }
 
     private static func sides() throws -> SideBySide {

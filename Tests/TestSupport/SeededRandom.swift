@@ -14,9 +14,12 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
     }
 
     /// The seed that the environment's `MOORING_SEED` asks for, or a fresh one.
-    package static func fromEnvironment() -> SeededRandom {
+    ///
+    /// - Parameter seed: What to start from unless the environment says; random if `nil`.
+    /// - Returns: A generator that can be made again from its ``seed``.
+    package static func fromEnvironment(otherwise seed: UInt64? = nil) -> SeededRandom {
         let asked = ProcessInfo.processInfo.environment["MOORING_SEED"].flatMap(UInt64.init)
-        return SeededRandom(seed: asked ?? .random(in: 0...UInt64(UInt32.max)))
+        return SeededRandom(seed: asked ?? seed ?? .random(in: 0...UInt64(UInt32.max)))
     }
 
     package mutating func next() -> UInt64 {

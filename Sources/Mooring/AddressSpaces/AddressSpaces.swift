@@ -150,7 +150,12 @@ struct AddressSpaces {
                 return PopulateFailure(address: address, reason: .notMapped)
             }
             let stop = min(end, vma.end)
-            if skipsUnlocked, !vma.flags.contains(.locked) || vma.flags.contains(.lockOnFault) {
+            // What is locked on fault is populated only on explicit advice.
+            if forced == nil, vma.flags.contains(.lockOnFault) {
+                address = stop
+                continue
+            }
+            if skipsUnlocked, !vma.flags.contains(.locked) {
                 address = stop
                 continue
             }
@@ -181,8 +186,7 @@ struct AddressSpaces {
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma,
-                    populatedEnd: end, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
                 // LINUX: a page that is populated counts as a fault of the process.
                 cpu.count(.pgfault)
                 slot.faults.add(1)

@@ -14,7 +14,7 @@ extension VMAFlags {
         case .dontFork: try unlessIO().union(.dontCopy)
         case .doFork: try unlessIO().subtracting(.dontCopy)
         case .dontDump: union(.dontDump)
-        case .doDump: subtracting(.dontDump)
+        case .doDump: try dumped()
         case .wipeOnFork: try wipedOnFork(isFile: isFile)
         case .keepOnFork: try keptOnFork()
         case .mergeable: isMergeable ? union(.mergeable) : self
@@ -34,6 +34,12 @@ extension VMAFlags {
     private func wipedOnFork(isFile: Bool) throws(Errno) -> VMAFlags {
         if isFile || contains(.shared) { throw .EINVAL }
         return union(.wipeOnFork)
+    }
+
+    /// Droppable memory is never dumped.
+    private func dumped() throws(Errno) -> VMAFlags {
+        if contains(.droppable) { throw .EINVAL }
+        return subtracting(.dontDump)
     }
 
     /// Droppable memory is never inherited.

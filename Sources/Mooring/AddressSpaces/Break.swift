@@ -38,6 +38,8 @@ extension AddressSpaces {
             return (requested, nil)
         }
         if new < old {
+            // LINUX: a heap that was moved away or unmapped by other means does not shrink.
+            guard let vma = space.tree.find(new), vma.start < old else { return (current, nil) }
             guard (try? unmapLocked(space, from: new, to: old, on: caller.cpu)) != nil else {
                 return (current, nil)
             }
@@ -81,32 +83,25 @@ extension AddressSpaces {
     /// - Returns: Whether the address lies in a VMA now.
     func growStack(_ caller: Caller, to address: UInt64) -> Bool {
         let space = caller.space
-        let populated: Range<UInt64>?
-        do {
-            space.lock.lock(.addressSpace, on: caller.cpu)
-            defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            guard let vma = space.tree.find(address) else { return false }
-            if vma.start <= address { return true }
-            guard vma.flags.contains(.growsDown) else { return false }
-            let start = address.pageAligned
-            guard mayGrowStack(caller, vma, to: start) else { return false }
-            let old = vma.start
-            let pages = Int((old - start) >> pageShift)
-            if vma.flags.contains(.accounted) {
-                guard
-                    commitment.charge(
-                        pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
-                else { return false }
-            }
-            account(vma.flags, pages: pages, in: space)
-            rebound(vma, in: space, start: start, end: vma.end, on: caller.cpu)
-            let isPopulated = vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
-            populated = isPopulated ? start..<old : nil
+        space.lock.lock(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
+        guard let vma = space.tree.find(address) else { return false }
+        if vma.start <= address { return true }
+        guard vma.flags.contains(.growsDown) else { return false }
+        let start = address.pageAligned
+        guard mayGrowStack(caller, vma, to: start) else { return false }
+        let pages = Int((vma.start - start) >> pageShift)
+        if vma.flags.contains(.accounted) {
+            guard
+                commitment.charge(
+                    pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
+            else { return false }
         }
-        if let populated {
-            _ = populate(
-                space, from: populated.lowerBound, to: populated.upperBound, on: caller.cpu)
-        }
+        // LINUX: a stack that grows is prepared for pages at once; none is populated, not even of
+        // a locked one.
+        groups.prepare(vma, in: space, on: caller.cpu)
+        account(vma.flags, pages: pages, in: space)
+        rebound(vma, in: space, start: start, end: vma.end, on: caller.cpu)
         return true
     }
 

@@ -29,7 +29,8 @@ extension AddressSpaces {
             try applyLock(
                 onFault ? .lockMask : .locked, space, from: start, to: end, on: caller.cpu)
         }
-        if !onFault, let failure = populate(space, from: start, to: start + size, on: caller.cpu) {
+        // What is locked on fault is passed over; what cannot be locked is populated all the same.
+        if let failure = populate(space, from: start, to: start + size, on: caller.cpu) {
             throw Errno.fromLockPopulation(failure)
         }
     }
@@ -95,8 +96,8 @@ extension AddressSpaces {
             guard flags.contains(.current) else { return }
             applyLockToAll(marks, space, on: caller.cpu)
         }
-        guard !flags.contains(.onFault) else { return }
-        populateAllLocked(space, on: caller.cpu)
+        // What is locked on fault is passed over, what cannot be locked is not.
+        populateAll(space, on: caller.cpu)
     }
 
     /// Unlocks everything, and what comes.
@@ -118,29 +119,23 @@ extension AddressSpaces {
         }
     }
 
-    /// Makes the pages of every locked VMA present; what cannot be is skipped.
-    private func populateAllLocked(_ space: AddressSpace, on cpu: CPU) {
+    /// Makes the pages of every VMA present; what cannot be is skipped.
+    ///
+    /// LINUX: also those of memory that cannot be locked, as MAP_DROPPABLE's.
+    private func populateAll(_ space: AddressSpace, on cpu: CPU) {
         var address: UInt64 = 0
-        while let range = nextLocked(space, from: address, on: cpu) {
-            _ = populate(
-                space, from: range.lowerBound, to: range.upperBound, skipsUnlocked: true, on: cpu)
+        while let range = nextVMA(space, from: address, on: cpu) {
+            _ = populate(space, from: range.lowerBound, to: range.upperBound, on: cpu)
             address = range.upperBound
         }
     }
 
-    private func nextLocked(
+    private func nextVMA(
         _ space: AddressSpace, from address: UInt64, on cpu: CPU
     ) -> Range<UInt64>? {
         space.lock.lockShared(.addressSpace, on: cpu)
         defer { space.lock.unlockShared(.addressSpace, on: cpu) }
-        var vma = space.tree.find(address)
-        while let current = vma {
-            if current.flags.contains(.locked), current.end > address {
-                return max(address, current.start)..<current.end
-            }
-            vma = current.next
-        }
-        return nil
+        return space.tree.find(address).map { max(address, $0.start)..<$0.end }
     }
 
     // MARK: Applying

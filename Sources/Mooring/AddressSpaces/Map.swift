@@ -27,8 +27,11 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: address, length: length, protection: protection, flags: flags,
                 file: file, offset: offset)
+            // LINUX: MAP_NONBLOCK takes MAP_POPULATE back. What is locked on fault is passed over
+            // when it comes to populating; what cannot be locked is not.
             populated =
-                flags.contains(.populate) || isLockedAtOnce(start, flags, in: space)
+                flags.contains(.locked) || !space.pointer.pointee.futureLock.isEmpty
+                    || flags.contains(.populate) && !flags.contains(.nonBlock)
                 ? start..<start + length.roundedUpToPages : nil
         }
         if let populated {
@@ -41,16 +44,6 @@ extension AddressSpaces {
     /// Maps memory or a file; the lock is held exclusively.
     ///
     /// What is to be populated is the caller's affair.
-    /// Whether a new mapping's pages are locked, and so populated, at once.
-    private func isLockedAtOnce(
-        _ start: UInt64, _ flags: MapFlags, in space: AddressSpace
-    ) -> Bool {
-        guard flags.contains(.locked) || !space.pointer.pointee.futureLock.isEmpty,
-            let vma = space.tree.find(start)
-        else { return false }
-        return vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
-    }
-
     func mapLocked(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         flags: MapFlags, file: OpenFile?, offset: UInt64
@@ -97,8 +90,9 @@ extension AddressSpaces {
         // Only MAP_FIXED finds anything where the mapping goes.
         let replaced =
             flags.contains(.fixed) ? pagesMapped(from: start, to: start + size, in: space) : 0
-        guard caller.mayGrow(by: pages - replaced) else { throw .ENOMEM }
-        if vmaFlags.isPrivateWritable, !caller.mayGrowData(by: pages - replaced) { throw .ENOMEM }
+        guard caller.mayGrow(by: pages - replaced),
+            !vmaFlags.isPrivateWritable || caller.mayGrowData(by: pages - replaced)
+        else { throw refuse(replacing: start, size, in: space, on: caller.cpu) }
         let isPrivateWritable = vmaFlags.contains(.write) && !vmaFlags.contains(.shared)
 
         let isSharedAnonymous = isAnonymous && vmaFlags.contains(.shared)
@@ -110,7 +104,7 @@ extension AddressSpaces {
             guard
                 commitment.charge(
                     pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
-            else { throw .ENOMEM }
+            else { throw refuse(replacing: start, size, in: space, on: caller.cpu) }
             if isPrivateWritable { vmaFlags.insert(.accounted) }
         }
         if replaced > 0 {
@@ -140,6 +134,20 @@ extension AddressSpaces {
             addVMA(new, to: space, on: caller.cpu)
         }
         return start
+    }
+
+    /// Ends a mapping for which there is no room under a limit.
+    ///
+    /// LINUX: what would have been replaced has been cut out of its VMAs by then, and stays cut.
+    private func refuse(
+        replacing start: UInt64, _ size: UInt64, in space: AddressSpace, on cpu: CPU
+    ) -> Errno {
+        for border in [start, start + size] {
+            if let vma = space.tree.find(border), vma.start < border {
+                _ = try? split(vma, at: border, in: space, on: cpu)
+            }
+        }
+        return .ENOMEM
     }
 
     // MARK: Types
@@ -323,10 +331,12 @@ extension MapFlags {
     /// Whether the size of huge pages that bits 26 to 31 ask for exists: the default, 2 MiB, 1 GiB.
     fileprivate var hasKnownHugePageSize: Bool { [0, 21, 30].contains(rawValue >> 26) }
 
-    /// Every flag that MAP_SHARED_VALIDATE lets through (0x400_0000 is MAP_UNINITIALIZED).
+    /// Every flag that MAP_SHARED_VALIDATE lets through.
+    ///
+    /// Those without a name here are MAP_32BIT, MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge
+    /// pages.
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
-        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, .fixedNoReplace, .sync,
-        MapFlags(rawValue: 0x400_0000),
+        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, MapFlags(rawValue: 0x7C00_00C0),
     ]
 }

@@ -118,7 +118,8 @@ extension AddressSpaces {
         }
         if isDropped { commitment.uncharge(pages) }
         changeProtection(of: merged, space, from: start, to: end, was: old, on: caller.cpu)
-        if isGain, new.contains(.locked), !new.contains(.lockOnFault) {
+        // LINUX: shared memory, which a lock only reads, is as present as it was.
+        if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]) {
             populated.start = min(populated.start, start)
             populated.end = max(populated.end, end)
         }

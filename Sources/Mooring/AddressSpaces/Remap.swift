@@ -49,6 +49,12 @@ extension AddressSpaces {
             throw .EFAULT
         }
         if request.length == 0 { return try duplicate(caller, vma, request) }
+        // What is kept has to lie in one VMA before it matters how much there was.
+        if request.flags.contains(.fixed), request.newLength < request.length,
+            request.newLength > vma.end - request.address
+        {
+            throw .EFAULT
+        }
         guard request.address &+ request.length > request.address else { throw .EINVAL }
         if request.flags.contains(.fixed), request.length == request.newLength {
             return try moveAll(caller, request)
@@ -120,11 +126,6 @@ extension AddressSpaces {
         if !vma.flags.isDisjoint(with: [.dontExpand, .pfnMapped]), keepsSource || isPart {
             throw .EINVAL
         }
-        if keepsSource {
-            let pages = Int((end - start) >> pageShift)
-            guard caller.mayGrow(by: pages) else { throw .ENOMEM }
-            if vma.flags.isPrivateWritable, !caller.mayGrowData(by: pages) { throw .ENOMEM }
-        }
     }
 
     private func resizeOrMove(
@@ -189,7 +190,8 @@ extension AddressSpaces {
             request.newLength <= limits.userEnd - request.address
         else { return nil }
         let end = request.address + request.newLength
-        if let next = vma.next, next.guardedStart < end { return nil }
+        // LINUX: what grows upwards keeps no distance to a stack above it.
+        if let next = vma.next, next.start < end { return nil }
         let pages = request.newPages - request.pages
         try charge(pages, vma.flags, caller)
         account(vma.flags, pages: pages, in: space)
@@ -228,6 +230,13 @@ extension AddressSpaces {
         do throws(Errno) {
             if request.flags.contains(.fixed) {
                 try unmapLocked(space, from: new, to: new + request.newLength, on: cpu)
+            }
+            // LINUX: unlike growth, what DONTUNMAP adds is held against the limits only after the
+            // destination has gone.
+            if mode == .keepSource {
+                guard caller.mayGrow(by: request.newPages),
+                    !flags.isPrivateWritable || caller.mayGrowData(by: request.newPages)
+                else { throw .ENOMEM }
             }
             // The destination may have been a part of the source's VMA.
             guard let vma = space.tree.find(request.address) else { throw .EFAULT }
@@ -271,12 +280,14 @@ extension AddressSpaces {
         _ space: AddressSpace, on cpu: CPU
     ) throws(Errno) {
         let end = request.address + request.length
+        // A part that stays without its pages is not told from the rest, unless by its locks.
+        let isCut = mode != .keepSource || original.flags.contains(.locked)
         // There is room for both cuts, see checkRoomToMove.
         var source = original
-        if source.start < request.address {
+        if isCut, source.start < request.address {
             source = try split(source, at: request.address, in: space, on: cpu)
         }
-        if end < source.end { try split(source, at: end, in: space, on: cpu) }
+        if isCut, end < source.end { try split(source, at: end, in: space, on: cpu) }
         guard makeTables(toMove: request.address, to: new, end: end, in: space, on: cpu) else {
             mergeWithNeighbours(source, in: space, on: cpu)
             freeTables(space, from: new, to: new + request.newLength, on: cpu)
@@ -290,7 +301,10 @@ extension AddressSpaces {
         case .move:
             removeVMA(source, from: space, on: cpu)
             freeTables(space, from: request.address, to: end, on: cpu)
-        case .keepSource: emptySource(source, space, on: cpu)
+        case .keepSource:
+            if source.start == request.address, source.end == end {
+                emptySource(source, space, on: cpu)
+            }
         case .duplicate: break
         }
     }
@@ -321,7 +335,6 @@ extension AddressSpaces {
         source.flags.subtract(.lockMask)
         account(source.flags, pages: source.pageCount, in: space)
         groups.unlink(source, on: cpu)
-        mergeWithNeighbours(source, in: space, on: cpu)
     }
 }
 

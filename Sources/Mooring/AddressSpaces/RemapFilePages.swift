@@ -23,16 +23,18 @@ extension AddressSpaces {
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            guard let (file, flags) = sharedRun(from: start, to: end, in: space) else {
+            guard let (file, old) = sharedRun(from: start, to: end, in: space) else {
                 throw .EINVAL
             }
             // The range may hold the file's last mappings.
             file.references.add(1)
             defer { cache.release(file, on: caller.cpu) }
-            try unmapLocked(space, from: start, to: end, on: caller.cpu)
-            addVMA(
-                NewVMA(start: start, end: end, flags: flags, pageOffset: pageOffset, file: file),
-                to: space, on: caller.cpu)
+            // Of the old mapping only the rights and the lock pass to the new one.
+            _ = try mapLocked(
+                caller, address: start, length: size, protection: Protection(old),
+                flags: old.contains(.locked) ? [.shared, .fixed, .locked] : [.shared, .fixed],
+                file: OpenFile(file: file, access: [.read, .write]),
+                offset: pageOffset << pageShift)
         }
         _ = populate(space, from: start, to: end, on: caller.cpu)
     }
@@ -52,5 +54,15 @@ extension AddressSpaces {
             vma = next
         }
         return (file, first.flags)
+    }
+}
+
+extension Protection {
+    /// The rights that a VMA gives.
+    fileprivate init(_ flags: VMAFlags) {
+        self = []
+        if flags.contains(.read) { insert(.read) }
+        if flags.contains(.write) { insert(.write) }
+        if flags.contains(.execute) { insert(.execute) }
     }
 }

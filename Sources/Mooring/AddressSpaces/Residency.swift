@@ -38,7 +38,8 @@ extension AddressSpaces {
     ) -> Bool {
         if let table = tables.find(root: space.root, address) {
             let entry = table[TableLevel.pte.index(of: address)]
-            if !entry.isEmpty { return entry.isMapped }
+            // LINUX: a guard hides a file's page from the program, not from mincore.
+            if !entry.isEmpty, !entry.isGuard { return entry.isMapped }
         }
         guard let file = vma.file else { return false }
         let offset = vma.pageOffset(of: address)

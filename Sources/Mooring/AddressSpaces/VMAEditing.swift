@@ -192,12 +192,11 @@ extension AddressSpaces {
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
 
-    /// Whether the pages of two VMAs may belong to one: a VMA that inherited pages in a fork is
-    /// linked to several groups and stays apart, one without pages joins any other.
+    /// Whether the pages of two VMAs may belong to one: they have the same group, or one has none
+    /// and the other no pages that it inherited in a fork, which link it to several groups.
     private func canShareGroup(_ low: VMARef, _ high: VMARef) -> Bool {
-        guard low.hasAtMostOneLink, high.hasAtMostOneLink else { return false }
-        guard let one = low.anonGroup, let other = high.anonGroup else { return true }
-        return one == other
+        if let one = low.anonGroup, let other = high.anonGroup { return one == other }
+        return low.hasAtMostOneLink && high.hasAtMostOneLink
     }
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
@@ -210,8 +209,8 @@ extension AddressSpaces {
 
     /// Whether a neighbour may reach over the place of a new VMA, its groups allowing.
     private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
-        guard vma.hasAtMostOneLink, isAlike(vma, to: new, isAbove: isAbove) else { return false }
-        guard let source = new.source else { return true }
+        guard isAlike(vma, to: new, isAbove: isAbove) else { return false }
+        guard let source = new.source else { return vma.hasAtMostOneLink }
         return vma != source && canShareGroup(vma, source)
     }
 

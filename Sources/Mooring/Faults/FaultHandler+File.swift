@@ -52,6 +52,8 @@ extension FaultHandler {
         var isPresent = !table[target].isEmpty
         if !isPresent {
             let offset = vma.pageOffset(of: fault.page)
+            // LINUX: even a read past the end maps what is around it, before it fails.
+            let isPastEnd = offset >= end && fault.kind != .write
             let pfn = offset < end ? file.index.lookup(offset) : .none
             if pfn != .none {
                 let frame = frames[pfn]
@@ -63,7 +65,7 @@ extension FaultHandler {
                 mapped = 1
                 isPresent = true
             }
-            if isPresent, window.upperBound - window.lowerBound > pageSize {
+            if isPresent || isPastEnd, window.upperBound - window.lowerBound > pageSize {
                 mapped += mapNeighbours(
                     fault, table, file, window, bits & ~Entry.accessed, isLocked, end)
             }
@@ -119,9 +121,6 @@ extension FaultHandler {
     private func window(of fault: Fault, _ file: FileRef) -> Range<UInt64> {
         let region = UInt64(1) << TableLevel.pmd.rawValue
         let tableEnd = (fault.page | (region - 1)) + 1
-        if fault.populatedEnd > fault.page {
-            return fault.page..<min(fault.populatedEnd, tableEnd)
-        }
         var window = fault.page..<fault.page + pageSize
         if fault.kind != .write {
             let size = UInt64(faultAroundPages) << pageShift

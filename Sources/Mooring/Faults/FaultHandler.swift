@@ -20,12 +20,10 @@ enum FaultOutcome {
 /// Where a fault happened and why.
 struct Fault {
     let address: UInt64
-    let kind: AccessKind
+    var kind: AccessKind
     let space: AddressSpace
     let slot: AddressSpaceSlot
     let vma: VMARef
-    /// Where a population wants pages up to; a fault of an access wants only its own.
-    var populatedEnd: UInt64 = 0
     let cpu: CPU
 
     /// The address of the page.
@@ -115,9 +113,29 @@ struct FaultHandler {
             guard vma.flags.contains(.growsDown) else { return .signal(.segmentationUnmapped) }
             return .growStack(vma)
         }
-        guard FaultHandler.allows(vma.flags, kind) else { return .signal(.segmentationProtected) }
-        return resolve(
-            Fault(address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu))
+        let fault = Fault(
+            address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+        guard FaultHandler.allows(vma.flags, kind) else { return refuse(fault) }
+        return resolve(fault)
+    }
+
+    /// Ends an access that its VMA forbids.
+    ///
+    /// LINUX: fetching an instruction from a page that is not there counts as reading it at first:
+    /// the page comes, or does not, before the fetch is forbidden.
+    @inline(never)
+    private func refuse(_ fault: Fault) -> FaultOutcome {
+        guard fault.kind == .execute, FaultHandler.allows(fault.vma.flags, .read) else {
+            return .signal(.segmentationProtected)
+        }
+        if let table = tables.find(root: fault.space.root, fault.address),
+            table[TableLevel.pte.index(of: fault.address)].isPresent
+        {
+            return .signal(.segmentationProtected)
+        }
+        var read = fault
+        read.kind = .read
+        return resolve(read)
     }
 
     /// The first VMA that ends above an address; the one found last time is tried first.

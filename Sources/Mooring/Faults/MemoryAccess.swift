@@ -14,6 +14,8 @@ struct MemoryAccess {
     func touch(
         _ caller: Caller, from start: UInt64, to end: UInt64, _ kind: AccessKind
     ) -> (signal: Signal, address: UInt64)? {
+        // The last byte of all has no end that a number could name.
+        if start == .max { return (.segmentationUnmapped, start) }
         var address = start
         while address < end {
             if let signal = touchRun(caller, &address, to: end, kind) {
@@ -114,7 +116,8 @@ struct MemoryAccess {
         var position = 0
         while position < buffer.count {
             let current = address + UInt64(position)
-            if let stopped = touch(caller, from: current, to: current + 1, kind) { return stopped }
+            let end = max(current, current &+ 1)
+            if let stopped = touch(caller, from: current, to: end, kind) { return stopped }
             let room = Int(pageSize - (current & (pageSize - 1)))
             let count = min(room, buffer.count - position)
             // RACE: the page may have been unmapped since; then the access starts over.

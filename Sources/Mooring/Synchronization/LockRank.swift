@@ -16,8 +16,7 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case addressSpace
     /// One frame's owner and contents; held across waiting for I/O, hence outside all below.
     case frame
-    /// Which System V segments are locked, for whom, and which are to go: a detaching call may free
-    /// one.
+    /// Which System V segments are locked, for whom, and which are to go.
     case segments
     /// The VMAs that map one file (the interval tree that reverse-map walks use).
     case fileMappings
