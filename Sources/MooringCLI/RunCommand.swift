@@ -61,7 +61,9 @@ struct RunCommand: ParsableCommand {
     var recover = false
 
     func validate() throws {
-        if let auditEvery, auditEvery < 1 { throw ValidationError("--audit-every counts operations.") }
+        if let auditEvery, auditEvery < 1 {
+            throw ValidationError("--audit-every counts operations.")
+        }
         if audit || auditEvery != nil, on == .kernel {
             throw ValidationError("Only Mooring can be audited: not with --on kernel.")
         }
