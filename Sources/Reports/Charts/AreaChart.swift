@@ -108,13 +108,13 @@ struct AreaChart {
         for (index, band) in edges.enumerated() {
             var path = ""
             for run in runs(of: band) {
-                // There along the top, and back along the bottom.
-                for (step, sample) in run.enumerated() {
-                    path += step == 0 ? "M" : "L"
-                    path += "\(coordinate(x(sample))) \(coordinate(y(band[sample].upper)))"
-                }
-                for sample in run.reversed() {
-                    path += "L\(coordinate(x(sample))) \(coordinate(y(band[sample].lower)))"
+                // There along the top, and back along the bottom; a value holds until the next
+                // sample, since nothing is known of the time between.
+                path += steps(run) { band[$0].upper }
+                let last = run.upperBound
+                path += "V\(coordinate(y(band[last].lower)))"
+                for sample in run.reversed().dropFirst() {
+                    path += "V\(coordinate(y(band[sample].lower)))H\(coordinate(x(sample)))"
                 }
                 path += "Z"
             }
@@ -142,14 +142,21 @@ struct AreaChart {
         return runs
     }
 
+    /// A line that holds each value until the next sample.
+    private func steps(_ run: ClosedRange<Int>, _ value: (Int) -> UInt64) -> String {
+        let first = run.lowerBound
+        var path = "M\(coordinate(x(first))) \(coordinate(y(value(first))))"
+        for sample in run.dropFirst() {
+            path += "H\(coordinate(x(sample)))V\(coordinate(y(value(sample))))"
+        }
+        return path
+    }
+
     private var lockedLine: Markup {
         guard series.locked.contains(where: { $0 > 0 }) else { return "" }
         var path = ""
         for run in runs(of: series.locked.map { (0, $0) }) {
-            for (step, sample) in run.enumerated() {
-                path += step == 0 ? "M" : "L"
-                path += "\(coordinate(x(sample))) \(coordinate(y(series.locked[sample])))"
-            }
+            path += steps(run) { series.locked[$0] }
         }
         return "<path class=\"halo\" d=\"\(path)\"/><path class=\"locked-line\" d=\"\(path)\"/>\n"
     }
