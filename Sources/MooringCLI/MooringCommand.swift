@@ -22,7 +22,7 @@ struct MooringCommand: ParsableCommand {
               mooring bench --on both              what each operation costs, here and there
 
             A SOURCE is a recording (.mooring) or a scenario: a text with one operation a line. \
-            `mooring help run` shows the scenario language.
+            `mooring run --language` shows the scenario language.
             """,
         version: "0.1.0",
         subcommands: [

@@ -16,7 +16,9 @@ struct RunCommand: ParsableCommand {
             Without SOURCE the bundled recording runs, and a report to look at is written to \
             mooring-report.html.
 
-            \(Scenario.guide)
+            mooring run --language prints the scenario language by example. A recording runs on \
+            Mooring only: the host's kernel cannot be given the address spaces that its programs \
+            were loaded into.
             """)
 
     @Argument(
@@ -36,11 +38,18 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var machine: MachineOptions
 
-    @Flag(help: "Recompute every count and list after each operation, and stop at a difference.")
+    @Flag(
+        help: """
+            Recompute every count and list again and again, and stop at a difference: after each \
+            operation, or about a thousand times in a longer run.
+            """)
     var audit = false
 
-    @Option(help: "With --audit: only after every N operations.")
-    var auditEvery = 0
+    @Option(help: "Audit after every N operations.")
+    var auditEvery: Int?
+
+    @Flag(help: "Print the scenario language by example, as a scenario, and stop.")
+    var language = false
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -52,16 +61,20 @@ struct RunCommand: ParsableCommand {
     var recover = false
 
     func validate() throws {
-        if auditEvery < 0 { throw ValidationError("--audit-every counts operations.") }
-        if audit || auditEvery > 0, on == .kernel {
+        if let auditEvery, auditEvery < 1 {
+            throw ValidationError("--audit-every counts operations.")
+        }
+        if audit || auditEvery != nil, on == .kernel {
             throw ValidationError("Only Mooring can be audited: not with --on kernel.")
         }
     }
 
     func run() throws {
+        if language { return print(Scenario.guide) }
         let work = try Source(path: source, recovers: recover)
         let run = WorkRun(
-            work: work, systems: on, audit: audit || auditEvery > 0, auditEvery: auditEvery)
+            work: work, systems: on, audit: audit || auditEvery != nil,
+            auditEvery: auditEvery)
         let report = try run.report(machine.configuration(for: work.settings))
         if json {
             print(try JSONReport(report).encoded(), terminator: "")

@@ -10,8 +10,8 @@ struct WorkRun {
     let work: Source
     let systems: RunCommand.System
     let audit: Bool
-    /// How many operations lie between two audits; 0 picks by the length of the work.
-    let auditEvery: Int
+    /// How many operations lie between two audits; `nil` picks by the length of the work.
+    let auditEvery: Int?
 
     /// Carries the work out.
     func report(_ configuration: MachineConfiguration) throws -> RunReport {
@@ -24,7 +24,7 @@ struct WorkRun {
             camera = Camera(system, names: work.workload.names)
             if audit {
                 options.audit = { try system.machine.audit() }
-                options.auditInterval = auditEvery > 0 ? auditEvery : defaultInterval
+                options.auditInterval = auditEvery ?? defaultInterval
             }
         }
         options.progress = { done, total in
@@ -69,6 +69,12 @@ struct WorkRun {
     }
 
     private func kernel() throws -> KernelSystem {
+        if case .recording = work.workload {
+            throw CommandFailure(
+                "\(work.name) is a recording, and the host's kernel cannot be given the address "
+                    + "spaces that its programs were loaded into. Run it with --on mooring, or "
+                    + "write a scenario for --on \(systems.rawValue).")
+        }
         do {
             return try KernelSystem()
         } catch {

@@ -10,6 +10,8 @@ package final class EngineSystem: MemorySystem {
     package let machine: Machine
     private var tasks: [ProcessID: Machine.Task] = [:]
     private var files: [FileID: Machine.File] = [:]
+    /// Processes that the machine killed for want of memory.
+    private var killed: Set<ProcessID> = []
 
     package let name = "mooring"
 
@@ -24,6 +26,11 @@ package final class EngineSystem: MemorySystem {
     /// The task that carries out a process's operations.
     package func task(of process: ProcessID) throws(SystemFailure) -> Machine.Task {
         guard let task = tasks[process] else {
+            if killed.contains(process) {
+                throw SystemFailure(
+                    "process \(process.rawValue) was killed: the machine is out of memory; give it "
+                        + "more")
+            }
             throw SystemFailure(
                 "process \(process.rawValue) does not exist; it was never started, or has exited")
         }
@@ -45,7 +52,10 @@ package final class EngineSystem: MemorySystem {
         } catch let error as Errno {
             return .failed(error)
         } catch let failure as AccessFailure {
-            if failure.signal == .outOfMemory { end(operation.process) }
+            if failure.signal == .outOfMemory {
+                end(operation.process)
+                killed.insert(operation.process)
+            }
             return .signal(failure.signal, address: failure.address)
         }
     }

@@ -80,23 +80,38 @@ struct Unmapper {
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
-            if isFirst {
-                isFirst = false
-                space.notePeak()
-                // A frame in this CPU's own batch would not be found unreachable.
-                batches.drain(on: cpu)
+            if !isEmpty(table, on: cpu) {
+                if isFirst {
+                    isFirst = false
+                    space.notePeak()
+                    // A frame in this CPU's own batch would not be found unreachable.
+                    batches.drain(on: cpu)
+                }
+                if gather.unreachableCount > Unmapper.capacity - 512
+                    || gather.referencedCount > Unmapper.capacity - 512
+                {
+                    finish(&gather, space, on: cpu)
+                }
+                unmap(
+                    table, vma, space, from: address, to: next, scope: scope, into: &gather,
+                    on: cpu)
             }
-            if gather.unreachableCount > Unmapper.capacity - 512
-                || gather.referencedCount > Unmapper.capacity - 512
-            {
-                finish(&gather, space, on: cpu)
-            }
-            unmap(
-                table, vma, space, from: address, to: next, scope: scope, into: &gather, on: cpu)
             address = next
         }
         finish(&gather, space, on: cpu)
         batches.finishRequests(on: cpu)
+    }
+
+    /// Whether a table has nothing to unmap.
+    @inline(__always)
+    private func isEmpty(_ table: TableRef, on cpu: CPU) -> Bool {
+        if table.frame.liveEntries > 0 { return false }
+        // RACE: truncation comes here without the address space's lock. A fault that found its page
+        // before truncation took it away may hold the table's lock still, its entry not yet
+        // counted: a table is known to be empty only under its lock.
+        table.lock(on: cpu)
+        defer { table.unlock(on: cpu) }
+        return table.frame.liveEntries == 0
     }
 
     @inline(__always)
@@ -107,15 +122,9 @@ struct Unmapper {
         var gone = InlineArray<3, Int>(repeating: 0)
         var cleared = 0
         table.lock(on: cpu)
-        // RACE: truncation comes here without the address space's lock. A fault that found its
-        // page before truncation took it away may hold the table's lock still, its entry not yet
-        // counted: a table is known to be empty only under its lock. And mlock and munlock may be
-        // changing the flags: they count each table's pages under its lock, after the flags when
+        // RACE: truncation comes here without the address space's lock, while mlock or munlock may
+        // be changing the flags. They count each table's pages under its lock, after the flags when
         // locking and before them when unlocking, so that what is seen here errs low at most.
-        guard table.frame.liveEntries > 0 else {
-            table.unlock(on: cpu)
-            return
-        }
         let isLocked = vma.flags.contains(.locked)
         let first = TableLevel.pte.index(of: start)
         let last = TableLevel.pte.index(of: end - 1)

@@ -7,7 +7,7 @@ extension Scenario {
         # Numbers: 4096, 4K, 64M, 4G, 1T, 0x7f0000000000, 1_000_000. Lengths are in bytes.
 
         # The machine. What is not said here is the system's default; a real kernel ignores it.
-        machine memory 4G cpus 2 contents bytes mlock count orders compaction tables never
+        machine memory 4G cpus 2 contents bytes mlock count orders none tables never
         machine overcommit 0 maps 65530 seed 7
 
         # Files: in memory, on a disk, and segments of System V shared memory.
