@@ -149,6 +149,10 @@ package struct RandomWork {
             (.nonBlock, 2), (.denyWrite, 2),
         ]
         for (flag, percent) in extras where random.isLikely(percent) { flags.insert(flag) }
+        // On a host the helper's own areas lie below the top: a stack there would meet them.
+        if flags.isDisjoint(with: [.fixed, .fixedNoReplace]) || start >= Self.top.start {
+            flags.remove(.growsDown)
+        }
         let offset =
             UInt64(random.below(random.isLikely(50) ? 1 : 12)) * pageSize
             + (random.isLikely(1) ? 7 : 0)

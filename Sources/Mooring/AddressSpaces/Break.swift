@@ -89,6 +89,10 @@ extension AddressSpaces {
         if vma.start <= address { return true }
         guard vma.flags.contains(.growsDown) else { return false }
         let start = address.pageAligned
+        guard hasRoomToGrow(vma, to: start) else { return false }
+        // LINUX: a stack with room to grow is prepared for pages before the limits are looked at;
+        // none is populated, not even of a locked one.
+        groups.prepare(vma, in: space, on: caller.cpu)
         guard mayGrowStack(caller, vma, to: start) else { return false }
         let pages = Int((vma.start - start) >> pageShift)
         if vma.flags.contains(.accounted) {
@@ -97,16 +101,12 @@ extension AddressSpaces {
                     pages, to: space, isAdmin: caller.process.pointer.pointee.isAdmin)
             else { return false }
         }
-        // LINUX: a stack that grows is prepared for pages at once; none is populated, not even of
-        // a locked one.
-        groups.prepare(vma, in: space, on: caller.cpu)
         account(vma.flags, pages: pages, in: space)
         rebound(vma, in: space, start: start, end: vma.end, on: caller.cpu)
         return true
     }
 
     private func mayGrowStack(_ caller: Caller, _ vma: VMARef, to start: UInt64) -> Bool {
-        guard start >= pageSize else { return false }
         let limit = caller.process.limit(.stack)
         if limit != .max, vma.end - start > limit { return false }
         let pages = Int((vma.start - start) >> pageShift)
@@ -115,6 +115,12 @@ extension AddressSpaces {
             let total = caller.space.pointer.pointee.lockedPages + pages
             guard caller.mayLock(total: total) else { return false }
         }
+        return true
+    }
+
+    /// Whether a stack may reach down to an address as far as its neighbour is concerned.
+    private func hasRoomToGrow(_ vma: VMARef, to start: UInt64) -> Bool {
+        guard start >= pageSize else { return false }
         // Neighbours that cannot be accessed, and other stacks, need no gap.
         if let below = vma.previous, !below.flags.isDisjoint(with: .rights),
             !below.flags.contains(.growsDown)

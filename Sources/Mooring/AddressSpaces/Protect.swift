@@ -94,7 +94,10 @@ extension AddressSpaces {
         let isGain = new.contains(.write) && !old.contains(.write)
         var isCharged = false
         if isGain {
-            if new.isPrivateWritable, !caller.mayGrowData(by: pages) { throw .ENOMEM }
+            // LINUX: the limit on data does not bind where that on address space is exceeded.
+            if new.isPrivateWritable, !caller.mayGrowData(by: pages), caller.mayGrow(by: pages) {
+                throw .ENOMEM
+            }
             if old.isDisjoint(with: [.accounted, .shared, .noReserve, .hugeTLB]) {
                 guard
                     commitment.charge(

@@ -55,7 +55,15 @@ extension AddressSpaces {
         {
             throw .EFAULT
         }
-        guard request.address &+ request.length > request.address else { throw .EINVAL }
+        guard request.address &+ request.length > request.address else {
+            // LINUX: by the time that the tail turns out to be impossible, the destination is gone.
+            if request.flags.contains(.fixed), request.newLength < request.length {
+                try unmapLocked(
+                    space, from: request.newAddress, to: request.newAddress + request.newLength,
+                    on: caller.cpu)
+            }
+            throw .EINVAL
+        }
         if request.flags.contains(.fixed), request.length == request.newLength {
             return try moveAll(caller, request)
         }
