@@ -48,8 +48,9 @@ struct AddressSpaceState {
     var stackPages = 0
     /// Pages charged against the machine's commitment.
     var committedPages = 0
-    /// An atomic word; ``AddressSpace/peakResident``.
+    /// Atomic words; ``AddressSpace/peakResident``, ``AddressSpace/lockChanges``.
     var peakResident: UInt64 = 0
+    var lockChanges: UInt64 = 0
     var peakTotal = 0
     /// What mlockall's future flag adds to new VMAs.
     var futureLock: VMAFlags = []
@@ -134,6 +135,15 @@ struct AddressSpace: Equatable {
         AtomicField64(
             at: raw
                 + MemoryLayout<AddressSpaceState>.offset(of: \.peakResident).unsafelyUnwrapped)
+    }
+
+    /// 1 while mlock or munlock goes through the pages of a VMA: what the VMA's flags say of them is
+    /// not settled then.
+    @inline(__always)
+    var lockChanges: AtomicField64 {
+        AtomicField64(
+            at: raw
+                + MemoryLayout<AddressSpaceState>.offset(of: \.lockChanges).unsafelyUnwrapped)
     }
 
     /// Faults of this address space: all, and those that waited for a device.

@@ -21,6 +21,8 @@ struct AddressSpaces {
         let unmapper: Unmapper
         let faults: FaultHandler
         let tlb: TLB
+        let writeBack: WriteBack
+        let reclaim: Reclaimer
         let vmas: Slab<VMAState>
         let vmaRests: SlabCompanion<VMARest>
         let spaces: Slab<AddressSpaceState>
@@ -56,6 +58,8 @@ struct AddressSpaces {
     var faults: FaultHandler { parts.pointee.faults }
     @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
+    var writeBack: WriteBack { parts.pointee.writeBack }
+    var reclaim: Reclaimer { parts.pointee.reclaim }
     @inline(__always)
     var vmas: Slab<VMAState> { parts.pointee.vmas }
     @inline(__always)

@@ -172,6 +172,9 @@ extension AddressSpaces {
         // ORDER: when locking flags first, when unlocking counts first. Truncation, which does not
         // wait for the address space's lock, counts a page off that it takes out of a locked VMA:
         // once too often at worst, while a page that it left counted would stay unevictable.
+        // Reclaim locks nothing here meanwhile: see `LRUBatches.lockLazily`.
+        space.lockChanges.storeReleasing(1)
+        defer { space.lockChanges.storeReleasing(0) }
         let isLocked = new.contains(.locked)
         let wasLocked = old.contains(.locked)
         if wasLocked, !isLocked { countLock(.munlock, space, from: start, to: end, on: cpu) }

@@ -48,5 +48,6 @@ extension AddressSpaces {
         guard offset < file.pageCount else { return false }
         return file.index.lookup(offset) != .none
             || file.kind == .disk && file.pointer.pointee.isCached
+                && file.index.trace(of: offset) == nil
     }
 }

@@ -85,14 +85,23 @@ struct Slab<Object: ~Copyable> {
     @inline(__always)
     func free(_ number: UInt32, on cpu: CPU) {
         let raw = UnsafeMutableRawPointer(self[number])
+        lock.lock(.slab, on: cpu)
+        defer { lock.unlock(.slab, on: cpu) }
         #if DEBUG || Checks
             raw.initializeMemory(as: UInt8.self, repeating: 0xDB, count: stride)
         #endif
-        lock.lock(.slab, on: cpu)
-        defer { lock.unlock(.slab, on: cpu) }
         raw.storeBytes(of: state.pointee.free, as: UInt32.self)
         state.pointee.free = number
         state.pointee.liveCount -= 1
+    }
+
+    /// Runs `body` while no object can be freed: for who has an object's number and must find out
+    /// whether it still lives.
+    @inline(__always)
+    func whileNoneIsFreed<Result>(on cpu: CPU, _ body: () -> Result) -> Result {
+        lock.lock(.slab, on: cpu)
+        defer { lock.unlock(.slab, on: cpu) }
+        return body()
     }
 
     /// Visits every live object in order of number; nobody may allocate or free meanwhile.

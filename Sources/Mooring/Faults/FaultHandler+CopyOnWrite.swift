@@ -65,7 +65,7 @@ extension FaultHandler {
     ) -> FaultOutcome {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
-        let copy = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let copy = supply.take(.movable, on: cpu)
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         table.lock(on: cpu)

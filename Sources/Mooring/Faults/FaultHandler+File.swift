@@ -100,7 +100,7 @@ extension FaultHandler {
             var index = TableLevel.pte.index(of: address)
             while address < stop {
                 let pfn = leaf.pfns[slot]
-                if pfn != .none, table[index].isEmpty {
+                if pfn.isFrame, table[index].isEmpty {
                     counts.map(pfn, frames[pfn], isLocked: isLocked, on: fault.cpu)
                     table.set(index, Entry(frame: pfn, bits: bits))
                     mapped += 1
@@ -189,7 +189,7 @@ extension FaultHandler {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
         let offset = fault.vma.pageOffset(of: fault.page)
-        let copy = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let copy = supply.take(.movable, on: cpu)
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         while true {

@@ -37,7 +37,7 @@ struct FaultHandler {
     struct Parts {
         let frames: FrameTable
         let memory: PhysicalMemory
-        let allocator: FrameAllocator
+        let supply: FrameSupply
         let tables: PageTables
         let groups: AnonGroups
         let cache: PageCache
@@ -65,7 +65,8 @@ struct FaultHandler {
     @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
     @inline(__always)
-    var allocator: FrameAllocator { parts.pointee.allocator }
+    var supply: FrameSupply { parts.pointee.supply }
+    var allocator: FrameAllocator { supply.allocator }
     @inline(__always)
     var tables: PageTables { parts.pointee.tables }
     @inline(__always)
@@ -236,7 +237,7 @@ struct FaultHandler {
     private func makeAnonymous(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
-        let pfn = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let pfn = supply.take(.movable, on: cpu)
         guard pfn != .none else { return outOfMemory(fault) }
         if keepsBytes { memory.zero(pfn) }
         let index = TableLevel.pte.index(of: fault.address)

@@ -13,7 +13,11 @@ extension PageCache {
         let size = file.length.load()
         guard offset < size, length > 0 else { return 0 }
         let end = offset + min(length, size - offset)
-        return try forEachPage(file, offset, end, on: cpu) { _, broughtIn in
+        return try forEachPage(file, offset, end, on: cpu) { page, broughtIn in
+            file.cacheLock.lock(.pageCache, on: cpu)
+            let pfn = file.index.lookup(page)
+            if pfn != .none { batches.markAccessed(pfn, on: cpu) }
+            file.cacheLock.unlock(.pageCache, on: cpu)
             guard broughtIn else { return }
             cpu.count(.pgpgin, Int(pageSize >> 10))
             cpu.state.pointee.clock += deviceRead
@@ -41,6 +45,7 @@ extension PageCache {
             let pfn = file.index.lookup(page)
             guard pfn != .none else { return }
             markDirty(frames[pfn], on: cpu)
+            batches.markAccessed(pfn, on: cpu)
             guard keepsBytes else { return }
             let from = max(offset, page << pageShift)
             let to = min(end, (page + 1) << pageShift)

@@ -15,8 +15,10 @@ struct PageCache {
     struct Parts {
         let frames: FrameTable
         let memory: PhysicalMemory
-        let allocator: FrameAllocator
+        let supply: FrameSupply
         let batches: LRUBatches
+        let workingset: Workingset
+        let device: Device
         let files: Slab<FileState>
         let commitment: Commitment
         let segmentLocks: SegmentLocks
@@ -39,7 +41,12 @@ struct PageCache {
     @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
     @inline(__always)
-    var allocator: FrameAllocator { parts.pointee.allocator }
+    var supply: FrameSupply { parts.pointee.supply }
+    private var allocator: FrameAllocator { supply.allocator }
+    @inline(__always)
+    var workingset: Workingset { parts.pointee.workingset }
+    @inline(__always)
+    var device: Device { parts.pointee.device }
     @inline(__always)
     var batches: LRUBatches { parts.pointee.batches }
     @inline(__always)
@@ -78,6 +85,19 @@ struct PageCache {
         files.free(number, on: cpu)
     }
 
+    /// Takes a reference to the file whose cache holds a frame; nil if none does any more, or if the
+    /// file is on its way out.
+    ///
+    /// RACE: as in ``AnonGroups/retainOwner(of:on:)``: a file's record is freed under the slab's lock,
+    /// after its last frame has lost the mark.
+    func retainOwner(of frame: FrameRef, on cpu: CPU) -> FileRef? {
+        files.whileNoneIsFreed(on: cpu) {
+            guard frame.has(.fileCached) else { return nil }
+            let file = FileRef(pointer: files[frame.ownerNumber])
+            return file.references.addUnlessZero(1) ? file : nil
+        }
+    }
+
     /// A file's page, brought in if it is not there.
     enum Lookup {
         case found(PFN, broughtIn: Bool)
@@ -97,7 +117,7 @@ struct PageCache {
         if isPastEnd { return .pastEnd }
         if present != .none { return .found(present, broughtIn: false) }
 
-        let fresh = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let fresh = supply.take(.movable, on: cpu)
         guard fresh != .none else { return .noMemory }
         let frame = frames[fresh]
         let isCharged = file.pointer.pointee.chargesPages
@@ -106,16 +126,22 @@ struct PageCache {
             return .noMemory
         }
         prepare(frame, of: file, offset)
-        if keepsBytes { memory.zero(fresh) }
 
         file.cacheLock.lock(.pageCache, on: cpu)
         let isGone = offset >= file.pageCount
         let other = isGone ? PFN.none : file.index.lookup(offset)
         if !isGone, other == .none {
+            let trace = file.index.trace(of: offset)
+            // Under the lock, for another CPU may have changed and written the page since.
+            if keepsBytes { file.pointer.pointee.stored.load(offset, into: memory.bytes(of: fresh)) }
             insert(fresh, frame, file, offset, on: cpu)
             file.cacheLock.unlock(.pageCache, on: cpu)
+            if let trace {
+                workingset.noteRefault(frame, trace, isFile: true, on: cpu)
+            }
             batches.addTakingReference(fresh, on: cpu)
-            return .found(fresh, broughtIn: !file.pointer.pointee.isCached && file.kind == .disk)
+            let isOnDevice = !file.pointer.pointee.isCached || trace != nil
+            return .found(fresh, broughtIn: isOnDevice && file.kind == .disk)
         }
         file.cacheLock.unlock(.pageCache, on: cpu)
         // RACE: another CPU brought the page in first, or the file shrank: the frame is not needed.
@@ -182,8 +208,42 @@ struct PageCache {
             file.cacheLock.unlock(.pageCache, on: cpu)
             if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
             for index in 0..<count { batches.release(removed[index], on: cpu) }
-            if count < 64 { return }
+            if count < 64 { break }
         }
+        forget(file, from: first, through: last, on: cpu)
+    }
+
+    /// Forgets what is left of pages that are not in memory.
+    private func forget(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
+        file.cacheLock.lock(.pageCache, on: cpu)
+        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
+        file.index.removeTraces(from: first, through: last) { _ in }
+        file.pointer.pointee.stored.remove(from: first, through: last)
+    }
+
+    /// Takes a clean page out of the cache that nobody but the cache and the caller, who has
+    /// isolated it, can reach.
+    ///
+    /// - Returns: Whether it did; the frame then has no reference left and is the caller's to free.
+    func evict(_ pfn: PFN, _ frame: FrameRef, from file: FileRef, on cpu: CPU) -> Bool {
+        file.cacheLock.lock(.pageCache, on: cpu)
+        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
+        // RACE: truncated since it was isolated; or somebody has found it under this lock and maps
+        // it, or holds a reference. Whoever comes from now on waits for the lock and finds it gone.
+        guard frame.has(.fileCached), frame.counts.replace(2 * FrameRef.oneReference, by: 0) else {
+            return false
+        }
+        let flags = frame.flags
+        guard flags.isDisjoint(with: [.dirty, .writeback]) else {
+            frame.counts.store(2 * FrameRef.oneReference)
+            return false
+        }
+        let zone = frame.zoneIndex
+        file.index.replace(
+            frame.pageOffset, by: workingset.shadow(of: flags, node: LRULists.node(ofZone: zone)))
+        frame.clear(.fileCached)
+        cpu.add(-1, to: .filePages, zone: zone)
+        return true
     }
 
     /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.
@@ -196,7 +256,10 @@ struct PageCache {
     private func markDirtySlowly(_ frame: FrameRef, on cpu: CPU) {
         guard !frame.testAndSet(.dirty) else { return }
         let isCounted = !frame.has(.swapBacked)
-        if isCounted { cpu.add(1, to: .dirty, zone: frame.zoneIndex) }
+        if isCounted {
+            cpu.add(1, to: .dirty, zone: frame.zoneIndex)
+            cpu.add(1, to: .dirtied, zone: frame.zoneIndex)
+        }
         // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
         // clear the mark one finds it set, and takes the count back.
         if !frame.has(.fileCached), frame.testAndClear(.dirty), isCounted {

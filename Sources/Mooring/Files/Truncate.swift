@@ -74,13 +74,17 @@ struct Truncation {
         clear(file, from: length, to: length.roundedUpToPages, on: cpu)
     }
 
-    /// Clears bytes within one page of the cache, if it is there.
+    /// Clears bytes within one page, in the cache or else on the device.
     private func clear(_ file: FileRef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         guard start < end else { return }
         file.cacheLock.lock(.pageCache, on: cpu)
         defer { file.cacheLock.unlock(.pageCache, on: cpu) }
-        let pfn = file.index.lookup(start >> pageShift)
-        guard pfn != .none else { return }
+        let page = start >> pageShift
+        let pfn = file.index.lookup(page)
+        guard pfn != .none else {
+            let first = Int(start & (pageSize - 1))
+            return file.pointer.pointee.stored.clear(first..<first + Int(end - start), ofPage: page)
+        }
         (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(
             as: UInt8.self, repeating: 0, count: Int(end - start))
     }

@@ -53,7 +53,7 @@ extension MemoryConfigurationError: CustomStringConvertible {
         switch self {
         case .noMemory: "there is no memory, or a node has none; give it at least 4 MiB"
         case .tooLarge(let frames):
-            "\(frames) frames are more than can be numbered; 16 TiB is the most"
+            "\(frames) frames are more than can be numbered; 8 TiB is the most"
         case .tooManyNodes(let nodes): "\(nodes) nodes are too many; use 1 to 16"
         case .nodeMisaligned(let node, let frames):
             "node \(node) has \(frames) frames, not a multiple of 1024; use multiples of 4 MiB"
@@ -85,8 +85,8 @@ package struct MemoryConfiguration: Equatable, Sendable {
 
     /// The most nodes that a machine can have.
     package static let maximumNodes = 16
-    /// The most frames: a block of the largest order must never contain ``PFN/none``.
-    package static let maximumFrames = (1 << 32) - maximumBlockFrames
+    /// The most frames: as many as there are numbers for.
+    package static let maximumFrames = Int(PFN.limit)
     /// Frames below 4 GiB.
     static let dma32Frames = 1 << 20
 

@@ -23,6 +23,10 @@ enum LRURequest: UInt64 {
     case munlock = 3
     /// The contents of an anonymous frame are not needed any more (MADV_FREE).
     case lazyFree = 4
+    /// A frame that was used again belongs on an active list.
+    case activate = 5
+    /// A frame is not needed soon (MADV_COLD): it goes to the head of its inactive list.
+    case deactivate = 6
 }
 
 /// One CPU's batch.
@@ -278,6 +282,8 @@ struct LRUBatches {
         case .mlockNew: countLockOfNew(pfn, frame, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
         case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
+        case .activate: activate(pfn, frame, node: node, on: cpu)
+        case .deactivate: deactivate(pfn, frame, node: node, on: cpu)
         }
     }
 

@@ -46,6 +46,12 @@ struct Audit {
             if case .munlock = request { waitingUnlocks[pfn.rawValue, default: 0] += 1 }
         }
         references[machine.zeroFrame.rawValue, default: 0] += 1
+        var pending = 0
+        machine.device.forEachPending {
+            references[$0.rawValue, default: 0] += 1
+            pending += 1
+        }
+        try Audit.expect("frames being written", machine.total(.writeback), pending)
         try checkFrames()
         try checkGauges()
         try checkCommitment()
@@ -302,6 +308,7 @@ struct Audit {
         for gauge in [
             Gauge.anonPages, .mapped, .filePages, .shmem, .dirty, .mlock, .unevictable,
             .inactiveAnon, .activeAnon, .inactiveFile, .activeFile, .pageTablePages,
+            .isolatedAnon, .isolatedFile,
         ] {
             try Audit.expect(gauge.rawValue, machine.total(gauge), expected[gauge] ?? 0)
         }

@@ -9,6 +9,11 @@ public struct CostTable: Sendable {
     /// The usual figure of data sheets; not measured.
     public var deviceRead: UInt64 = 80_000
 
+    /// Writing a page to it, from the moment the device begins with it: the same data sheets.
+    public var deviceWrite: UInt64 = 20_000
+    /// What each page adds when many are moved in a row: 2 GB a second.
+    public var devicePage: UInt64 = 2_048
+
     /// The defaults.
     public init() {}
 }

@@ -18,6 +18,8 @@ public final class Machine: @unchecked Sendable {
     let allocator: FrameAllocator
     let lists: LRULists
     let batches: LRUBatches
+    let supply: FrameSupply
+    let device: Device
     let cache: PageCache
     let spaces: AddressSpaces
     let access: MemoryAccess
@@ -48,14 +50,16 @@ public final class Machine: @unchecked Sendable {
         let lists = LRULists(frames: frames, nodeCount: configuration.nodes)
         let batches = LRUBatches(
             frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count)
+        let supply = FrameSupply(allocator: allocator)
+        let device = Device(frames: frames, batches: batches, costs: configuration.costs)
         let commitment = Commitment(
             mode: configuration.overcommit, totalPages: UInt64(frames.count))
         let cache = PageCache(
             .init(
-                frames: frames, memory: memory, allocator: allocator, batches: batches,
-                files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
+                frames: frames, memory: memory, supply: supply, batches: batches,
+                workingset: Workingset(lists: lists), device: device, files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
                 keepsBytes: keepsBytes))
-        let tables = PageTables(frames: frames, memory: memory, allocator: allocator)
+        let tables = PageTables(frames: frames, memory: memory, supply: supply)
         let counts = MapCounts(frames: frames, batches: batches)
         let tlb = TLB(cpuCount: cpus.count)
         let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
@@ -72,17 +76,27 @@ public final class Machine: @unchecked Sendable {
         memory.zero(zeroFrame)
         let faults = FaultHandler(
             .init(
-                frames: frames, memory: memory, allocator: allocator, tables: tables,
-                groups: groups,
+                frames: frames, memory: memory, supply: supply, tables: tables, groups: groups,
                 cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
                 zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
                 keepsBytes: keepsBytes))
+        let writeBack = WriteBack(cache: cache, tables: tables, tlb: tlb, device: device)
+        let reclaim = Reclaimer(
+            .init(
+                frames: frames, allocator: allocator, batches: batches,
+                map: ReverseMap(
+                    frames: frames, tables: tables, groups: groups, cache: cache, counts: counts),
+                cache: cache, tlb: tlb, writeBack: writeBack, device: device,
+                swappiness: configuration.swappiness, cpuCount: cpus.count))
+        let pressure = MemoryPressure(reclaim: reclaim, allocator: allocator)
+        supply.setUnderPressure { pressure.take($0, on: $1) }
         var limits = MachineLimits()
         limits.mapCount = configuration.maxMapCount
         let spaces = AddressSpaces(
             .init(
                 frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
-                unmapper: unmapper, faults: faults, tlb: tlb,
+                unmapper: unmapper, faults: faults, tlb: tlb, writeBack: writeBack,
+                reclaim: reclaim,
                 vmas: Slab(capacity: Machine.vmaCapacity),
                 vmaRests: SlabCompanion(capacity: Machine.vmaCapacity), spaces: Slab(),
                 commitment: commitment, limits: limits, cpuCount: cpus.count))
@@ -92,6 +106,8 @@ public final class Machine: @unchecked Sendable {
         self.allocator = allocator
         self.lists = lists
         self.batches = batches
+        self.supply = supply
+        self.device = device
         self.cache = cache
         self.spaces = spaces
         self.access = MemoryAccess(faults: faults, spaces: spaces)
@@ -112,6 +128,7 @@ public final class Machine: @unchecked Sendable {
         cache.files.forEachLive { _, state in
             FileRef(pointer: state).index.removeAll()
             state.pointee.largeFolios.deallocate()
+            state.pointee.stored.remove(from: 0, through: .max)
             state.deinitialize(count: 1)
         }
         spaces.unmapper.deallocate()
@@ -124,6 +141,9 @@ public final class Machine: @unchecked Sendable {
         cache.files.deallocate()
         cache.segmentLocks.deallocate()
         cache.deallocate()
+        spaces.reclaim.deallocate()
+        device.deallocate()
+        supply.deallocate()
         spaces.deallocate()
         batches.deallocate()
         lists.deallocate()
@@ -155,6 +175,13 @@ public final class Machine: @unchecked Sendable {
         .pages(UInt64(allocator.freeFrames + allocator.usedPerCPUFrames))
     }
 
+    /// Waits, on CPU 0, for everything that is being written.
+    package func endWrites() {
+        cpus[0].enter()
+        while device.waitForOldest(on: cpus[0]) {}
+        cpus[0].leave()
+    }
+
     /// Hands over what every CPU's batches hold, as the kernel does before it reports.
     package func drainBatches() {
         for cpu in cpus {
@@ -178,6 +205,10 @@ extension MachineConfiguration {
             throw ImpossibleMachine(
                 description: "\(faultAroundPages) pages around a fault are not possible; "
                     + "use a power of two up to 512")
+        }
+        guard (0...200).contains(swappiness) else {
+            throw ImpossibleMachine(
+                description: "a swappiness of \(swappiness) is not possible; use 0 to 200")
         }
         guard maxMapCount >= 1 else {
             throw ImpossibleMachine(

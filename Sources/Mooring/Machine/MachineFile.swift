@@ -74,6 +74,11 @@ extension Machine {
     }
 }
 
+extension Machine {
+    /// Makes the device that files are on fail from now on, or work again.
+    public func setFileDeviceFailures(_ failures: DeviceFailures) { device.failures = failures }
+}
+
 extension Machine.File {
     /// ftruncate(2).
     public func truncate(to length: ByteCount) {

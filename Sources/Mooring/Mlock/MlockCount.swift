@@ -47,6 +47,25 @@ extension LRUBatches {
         requestTakingReference(.munlock, pfn, on: cpu)
     }
 
+    /// Marks a frame that reclaim found in a locked VMA, and says whether the VMA is locked.
+    ///
+    /// Runs under the lock of the table that maps the frame there. Nothing is counted: whoever
+    /// isolated the frame puts it back on the unevictable list, where its count starts at 0. That
+    /// is low by one; the VMA's munlock finds the count at 0 and clears the mark all the same.
+    ///
+    /// RACE: munlock changes the flags of a VMA after it has counted its pages off, so the flag may
+    /// be seen when this page's turn is over, and a mark that is set then would never be cleared.
+    /// `lockChanges` is set before the first page's turn, and pages take their turns under their
+    /// table's lock, which is held here: who does not see it comes before the page's turn, or after
+    /// the flags have changed.
+    func lockLazily(_ frame: FrameRef, by vma: VMARef, on cpu: CPU) -> Bool {
+        let isChanging = vma.addressSpace.lockChanges.loadAcquiring() != 0
+        guard vma.flags.contains(.locked) else { return false }
+        // Which way it goes is known next time; until then the frame had better stay.
+        if !isChanging { mark(frame, on: cpu) }
+        return true
+    }
+
     @inline(__always)
     private func mark(_ frame: FrameRef, on cpu: CPU) {
         if !frame.has(.mlocked), !frame.testAndSet(.mlocked) {
