@@ -52,6 +52,8 @@ struct AddressSpaceState {
     var peakResident: UInt64 = 0
     var lockChanges: UInt64 = 0
     var peakTotal = 0
+    /// Whether its process was killed for want of memory and its pages were taken.
+    var isReaped = false
     /// What mlockall's future flag adds to new VMAs.
     var futureLock: VMAFlags = []
 }
@@ -102,6 +104,14 @@ struct AddressSpace: Equatable {
         AddressSpaceSlot(raw: pointer.pointee.slots + cpu.index &* AddressSpace.slotStride)
     }
 
+    /// Whether its process was killed for want of memory, and its pages were taken: accesses end.
+    ///
+    /// Changes once, under the lock held exclusively.
+    @inline(__always)
+    var isReaped: Bool { pointer.pointee.isReaped }
+
+    func markReaped() { pointer.pointee.isReaped = true }
+
     /// Makes what slots remember void; the lock is held exclusively.
     @inline(__always)
     func noteTablesChanged() { pointer.pointee.generation &+= 1 }
@@ -115,6 +125,17 @@ struct AddressSpace: Equatable {
             let slot = AddressSpaceSlot(
                 raw: pointer.pointee.slots + index * AddressSpace.slotStride)
             sum &+= slot.resident(kind).load()
+        }
+        return Int(sum)
+    }
+
+    /// Pages that are in swap slots: the sum over CPUs.
+    var swappedPages: Int {
+        var sum: Int64 = 0
+        for index in 0..<Int(pointer.pointee.cpuCount) {
+            sum &+= AddressSpaceSlot(
+                raw: pointer.pointee.slots + index * AddressSpace.slotStride
+            ).swapped.load()
         }
         return Int(sum)
     }
@@ -164,7 +185,8 @@ struct AddressSpace: Equatable {
 ///
 /// Offsets: 0 the reader's word of the lock; 8 to 31 resident sizes; 32 faults; 40 major faults;
 /// 48 the generation that what follows belongs to; 56 the 2 MiB region last walked to; 64 its
-/// entries; 72 its table's descriptor; 80 the VMA last found; 88 whether the CPU ever ran here.
+/// entries; 72 its table's descriptor; 80 the VMA last found; 88 whether the CPU ever ran here;
+/// 96 swapped entries.
 struct AddressSpaceSlot {
     let raw: UnsafeMutableRawPointer
 
@@ -205,6 +227,10 @@ struct AddressSpaceSlot {
     /// Whether this CPU ever ran in the address space and may hold translations of it.
     @inline(__always)
     var everRan: CounterWord { CounterWord(at: raw + 88) }
+
+    /// Entries that name a swap slot: made less gone on this CPU.
+    @inline(__always)
+    var swapped: CounterWord { CounterWord(at: raw + 96) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)

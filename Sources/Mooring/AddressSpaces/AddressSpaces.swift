@@ -23,6 +23,7 @@ struct AddressSpaces {
         let tlb: TLB
         let writeBack: WriteBack
         let reclaim: Reclaimer
+        let outOfMemory: OutOfMemoryHook
         let vmas: Slab<VMAState>
         let vmaRests: SlabCompanion<VMARest>
         let spaces: Slab<AddressSpaceState>
@@ -58,8 +59,10 @@ struct AddressSpaces {
     var faults: FaultHandler { parts.pointee.faults }
     @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
+    var swap: SwapCache { unmapper.swap }
     var writeBack: WriteBack { parts.pointee.writeBack }
     var reclaim: Reclaimer { parts.pointee.reclaim }
+    var outOfMemory: OutOfMemoryHook { parts.pointee.outOfMemory }
     @inline(__always)
     var vmas: Slab<VMAState> { parts.pointee.vmas }
     @inline(__always)
@@ -136,8 +139,24 @@ struct AddressSpaces {
     ///
     /// - Returns: `nil` when all pages are there, or what stopped it and where.
     func populate(
-        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind forced: AccessKind? = nil,
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind: AccessKind? = nil,
         skipsUnlocked: Bool = false, on cpu: CPU
+    ) -> PopulateFailure? {
+        var start = start
+        while true {
+            let failure = populateRun(
+                space, from: start, to: end, kind: kind, skipsUnlocked: skipsUnlocked, on: cpu)
+            guard let failure, case .noMemory = failure.reason,
+                outOfMemory.makeRoom(for: space, on: cpu)
+            else { return failure }
+            start = failure.address
+        }
+    }
+
+    /// Faults pages in under one hold of the lock.
+    private func populateRun(
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind forced: AccessKind?,
+        skipsUnlocked: Bool, on cpu: CPU
     ) -> PopulateFailure? {
         space.lock.lockShared(.addressSpace, on: cpu)
         defer {

@@ -22,7 +22,7 @@ extension AddressSpaces {
                 table.lock(on: cpu)
                 for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
                 {
-                    cleaned += freeLazily(table, index, on: cpu)
+                    cleaned += freeLazily(table, index, space, on: cpu)
                 }
                 table.unlock(on: cpu)
             }
@@ -33,14 +33,26 @@ extension AddressSpaces {
 
     /// Returns 1 if the entry had to be changed.
     @inline(__always)
-    private func freeLazily(_ table: TableRef, _ index: Int, on cpu: CPU) -> Int {
+    private func freeLazily(
+        _ table: TableRef, _ index: Int, _ space: AddressSpace, on cpu: CPU
+    ) -> Int {
         let entry = table[index]
+        if entry.isSwapped {
+            // Nothing would be won by keeping what is out of memory already.
+            table.set(index, .empty)
+            table.frame.liveEntries -= 1
+            space.slot(of: cpu).swapped.add(-1)
+            swap.release(entry.swapSlot, on: cpu)
+            return 0
+        }
         guard entry.isMapped, !entry.isUncounted else { return 0 }
         let pfn = entry.frame
         let frame = frames[pfn]
         // A page that a forked relative maps is needed there.
         guard frame.has(.anonymous), frame.mapCount == 1 else { return 0 }
         let marks = Entry.accessed | Entry.dirty
+        // A copy in swap would bring back what nobody needs.
+        if frame.has(.swapCached), !swap.dropIfUnused(pfn, frame, on: cpu) { return 0 }
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)
             batches.requestTakingReference(.lazyFree, pfn, on: cpu)

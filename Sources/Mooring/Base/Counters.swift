@@ -68,6 +68,7 @@ package enum Event: String, CaseIterable, Sendable {
     case faultCopyOnWrite = "mooring_fault_copy_on_write"
     case faultReuse = "mooring_fault_reuse"
     case faultAroundMapped = "mooring_fault_around_mapped"
+    case faultSwapIn = "mooring_fault_swap_in"
     case faultSpurious = "mooring_fault_spurious"
 
     static let count = allCases.count

@@ -54,9 +54,24 @@ extension FaultHandler {
     @inline(__always)
     private func mayReuse(_ fault: Fault, _ frame: FrameRef) -> Bool {
         if isSoleUser(frame) { return true }
+        // RACE: the frame may leave the cache, and be freed, at any moment: what is asked of it here
+        // is judged again under the table's lock, and the swap lock decides who drops it.
+        if frame.has(.swapCached) { dropSwapCopy(of: fault, frame) }
         guard frame.mapCount == 1, counts.batches.hasWaiting(on: fault.cpu) else { return false }
         counts.batches.drain(on: fault.cpu)
         return isSoleUser(frame)
+    }
+
+    /// Takes the frame behind an entry out of the swap cache if no entry names its slot, so that the
+    /// last who has it need not copy it.
+    private func dropSwapCopy(of fault: Fault, _ frame: FrameRef) {
+        guard let table = tables.find(root: fault.space.root, fault.address) else { return }
+        table.lock(on: fault.cpu)
+        defer { table.unlock(on: fault.cpu) }
+        // The entry keeps the frame while the table is locked.
+        let entry = table[TableLevel.pte.index(of: fault.address)]
+        guard entry.isMapped, frames[entry.frame].pointer == frame.pointer else { return }
+        swap.dropIfUnused(entry.frame, frame, on: fault.cpu)
     }
 
     /// Puts a new anonymous page in the place of a shared one, or of the zero page.
@@ -99,7 +114,7 @@ extension FaultHandler {
             case .unreachable:
                 var freed = source
                 counts.batches.free(&freed, count: 1, on: cpu)
-            case .referenced: counts.batches.release(source, on: cpu)
+            case .referenced: swap.release(source, frames[source], on: cpu)
             }
         }
         return .resolved

@@ -23,8 +23,9 @@ extension FaultHandler {
             }
             switch bringIn(fault, file) {
             case .found: continue
-            case .pastEnd: return .signal(.busPastEnd)
+            case .pastEnd, .failed: return .signal(.busPastEnd)
             case .noMemory: return outOfMemory(fault)
+            case .refused: return .signal(.busNoMemory)
             }
         }
     }
@@ -149,6 +150,8 @@ extension FaultHandler {
         case found
         case pastEnd
         case noMemory
+        case refused
+        case failed
     }
 
     /// Brings the faulting page into the cache, and for a file that was cached before the machine
@@ -159,11 +162,13 @@ extension FaultHandler {
         switch cache.ensure(file, target, on: fault.cpu) {
         case .pastEnd: return .pastEnd
         case .noMemory: return .noMemory
+        case .refused: return .refused
+        case .failed: return .failed
         case .found(_, let broughtIn):
             if broughtIn {
                 fault.cpu.count(.pgmajfault)
                 fault.slot.majorFaults.add(1)
-                fault.cpu.count(.pgpgin, Int(pageSize >> 10))
+                if file.kind == .disk { fault.cpu.count(.pgpgin, Int(pageSize >> 10)) }
                 fault.cpu.state.pointee.clock += clock.deviceRead
             }
         }
@@ -217,12 +222,15 @@ extension FaultHandler {
             table.unlock(on: cpu)
             switch bringIn(fault, file) {
             case .found: continue
-            case .pastEnd:
+            case .pastEnd, .failed:
                 allocator.free(copy, on: cpu)
                 return .signal(.busPastEnd)
             case .noMemory:
                 allocator.free(copy, on: cpu)
                 return outOfMemory(fault)
+            case .refused:
+                allocator.free(copy, on: cpu)
+                return .signal(.busNoMemory)
             }
         }
     }

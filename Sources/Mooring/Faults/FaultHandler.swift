@@ -41,6 +41,7 @@ struct FaultHandler {
         let tables: PageTables
         let groups: AnonGroups
         let cache: PageCache
+        let swap: SwapCache
         let counts: MapCounts
         let tlb: TLB
         let clock: CostTable
@@ -73,6 +74,8 @@ struct FaultHandler {
     var groups: AnonGroups { parts.pointee.groups }
     @inline(__always)
     var cache: PageCache { parts.pointee.cache }
+    @inline(__always)
+    var swap: SwapCache { parts.pointee.swap }
     @inline(__always)
     var counts: MapCounts { parts.pointee.counts }
     @inline(__always)
@@ -162,7 +165,10 @@ struct FaultHandler {
             }
             return resolveFile(fault, table)
         }
-        if !entry.isPresent { return resolveNotPresent(entry) }
+        if !entry.isPresent {
+            return entry.isSwapped
+                ? resolveSwapped(fault, table, entry) : resolveNotPresent(entry)
+        }
         if fault.kind == .write, !entry.isWritable {
             return resolveWriteProtected(fault, table, entry)
         }
@@ -199,15 +205,9 @@ struct FaultHandler {
         return table
     }
 
-    /// No frame is left, and there is nothing yet that could free one.
+    /// No frame is left, and none can be reclaimed: whoever faulted asks for one to be killed.
     @inline(never)
-    func outOfMemory(_ fault: Fault) -> FaultOutcome {
-        if fault.vma.file?.kind == .memory, fault.vma.flags.contains(.shared) {
-            return .signal(.busNoMemory)
-        }
-        fault.cpu.count(.oomKill)
-        return .signal(.outOfMemory)
-    }
+    func outOfMemory(_ fault: Fault) -> FaultOutcome { .signal(.outOfMemory) }
 
     // MARK: Anonymous memory
 

@@ -63,9 +63,13 @@ extension PageCache {
             switch ensure(file, page, on: cpu) {
             case .found(_, let broughtIn): body(page, broughtIn)
             case .pastEnd: return max(offset, page << pageShift) - offset
-            case .noMemory:
+            case .noMemory, .refused:
                 let done = max(offset, page << pageShift) - offset
                 guard done > 0 else { throw .ENOMEM }
+                return done
+            case .failed:
+                let done = max(offset, page << pageShift) - offset
+                guard done > 0 else { throw .EIO }
                 return done
             }
         }

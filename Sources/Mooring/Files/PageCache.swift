@@ -19,6 +19,7 @@ struct PageCache {
         let batches: LRUBatches
         let workingset: Workingset
         let device: Device
+        let swap: SwapCache
         let files: Slab<FileState>
         let commitment: Commitment
         let segmentLocks: SegmentLocks
@@ -47,6 +48,8 @@ struct PageCache {
     var workingset: Workingset { parts.pointee.workingset }
     @inline(__always)
     var device: Device { parts.pointee.device }
+    @inline(__always)
+    var swap: SwapCache { parts.pointee.swap }
     @inline(__always)
     var batches: LRUBatches { parts.pointee.batches }
     @inline(__always)
@@ -103,6 +106,10 @@ struct PageCache {
         case found(PFN, broughtIn: Bool)
         case pastEnd
         case noMemory
+        /// A page of a file in memory would be beyond what may be promised.
+        case refused
+        /// The device could not read it.
+        case failed
     }
 
     /// Finds a page, or makes it: zeroes for a file in memory, what the device holds for one on
@@ -116,6 +123,9 @@ struct PageCache {
         file.cacheLock.unlock(.pageCache, on: cpu)
         if isPastEnd { return .pastEnd }
         if present != .none { return .found(present, broughtIn: false) }
+        if file.kind == .disk, !file.pointer.pointee.isCached, device.failures.contains(.reads) {
+            return .failed
+        }
 
         let fresh = supply.take(.movable, on: cpu)
         guard fresh != .none else { return .noMemory }
@@ -123,7 +133,7 @@ struct PageCache {
         let isCharged = file.pointer.pointee.chargesPages
         if isCharged, !commitment.charge(1) {
             allocator.free(fresh, on: cpu)
-            return .noMemory
+            return .refused
         }
         prepare(frame, of: file, offset)
 
@@ -133,9 +143,18 @@ struct PageCache {
         if !isGone, other == .none {
             let trace = file.index.trace(of: offset)
             // Under the lock, for another CPU may have changed and written the page since.
-            if keepsBytes { file.pointer.pointee.stored.load(offset, into: memory.bytes(of: fresh)) }
+            if keepsBytes { fill(fresh, file, offset, trace) }
             insert(fresh, frame, file, offset, on: cpu)
+            if trace?.swapSlot != nil { file.pointer.pointee.swappedPages -= 1 }
             file.cacheLock.unlock(.pageCache, on: cpu)
+            if let slot = trace?.swapSlot {
+                // The page was charged before it was swapped out, and counts once.
+                if isCharged { commitment.uncharge(1) }
+                swap.release(slot, on: cpu)
+                cpu.count(.pswpin)
+                batches.addTakingReference(fresh, on: cpu)
+                return .found(fresh, broughtIn: true)
+            }
             if let trace {
                 workingset.noteRefault(frame, trace, isFile: true, on: cpu)
             }
@@ -148,6 +167,15 @@ struct PageCache {
         if isCharged { commitment.uncharge(1) }
         discard(fresh, frame, on: cpu)
         return isGone ? .pastEnd : .found(other, broughtIn: false)
+    }
+
+    /// Gives a new frame the bytes that its page had when it was in memory last.
+    private func fill(_ pfn: PFN, _ file: FileRef, _ offset: UInt64, _ trace: PageTrace?) {
+        if let slot = trace?.swapSlot {
+            swap.load(slot, into: pfn)
+        } else {
+            file.pointer.pointee.stored.load(offset, into: memory.bytes(of: pfn))
+        }
     }
 
     @inline(__always)
@@ -207,7 +235,7 @@ struct PageCache {
             }
             file.cacheLock.unlock(.pageCache, on: cpu)
             if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
-            for index in 0..<count { batches.release(removed[index], on: cpu) }
+            for index in 0..<count { swap.release(removed[index], frames[removed[index]], on: cpu) }
             if count < 64 { break }
         }
         forget(file, from: first, through: last, on: cpu)
@@ -215,35 +243,17 @@ struct PageCache {
 
     /// Forgets what is left of pages that are not in memory.
     private func forget(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
+        var slots: [UInt32] = []
         file.cacheLock.lock(.pageCache, on: cpu)
-        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
-        file.index.removeTraces(from: first, through: last) { _ in }
+        file.index.removeTraces(from: first, through: last) { trace in
+            if let slot = trace.swapSlot { slots.append(slot) }
+        }
+        file.pointer.pointee.swappedPages -= slots.count
         file.pointer.pointee.stored.remove(from: first, through: last)
-    }
-
-    /// Takes a clean page out of the cache that nobody but the cache and the caller, who has
-    /// isolated it, can reach.
-    ///
-    /// - Returns: Whether it did; the frame then has no reference left and is the caller's to free.
-    func evict(_ pfn: PFN, _ frame: FrameRef, from file: FileRef, on cpu: CPU) -> Bool {
-        file.cacheLock.lock(.pageCache, on: cpu)
-        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
-        // RACE: truncated since it was isolated; or somebody has found it under this lock and maps
-        // it, or holds a reference. Whoever comes from now on waits for the lock and finds it gone.
-        guard frame.has(.fileCached), frame.counts.replace(2 * FrameRef.oneReference, by: 0) else {
-            return false
-        }
-        let flags = frame.flags
-        guard flags.isDisjoint(with: [.dirty, .writeback]) else {
-            frame.counts.store(2 * FrameRef.oneReference)
-            return false
-        }
-        let zone = frame.zoneIndex
-        file.index.replace(
-            frame.pageOffset, by: workingset.shadow(of: flags, node: LRULists.node(ofZone: zone)))
-        frame.clear(.fileCached)
-        cpu.add(-1, to: .filePages, zone: zone)
-        return true
+        file.cacheLock.unlock(.pageCache, on: cpu)
+        // ORDER: after the cache's lock, which ranks behind swap's.
+        for slot in slots { swap.release(slot, on: cpu) }
+        if file.pointer.pointee.chargesPages { commitment.uncharge(slots.count) }
     }
 
     /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.

@@ -103,6 +103,17 @@ struct PageIndex {
         }
     }
 
+    /// Visits the traces of all pages that are not in memory.
+    func forEachTrace(_ body: (PageTrace) -> Void) {
+        var offset: UInt64 = 0
+        while let leaf = firstLeaf(from: offset) {
+            for slot in 0..<PageIndexNode.slotCount {
+                if let trace = PageTrace(slot: leaf.pfns[slot]) { body(trace) }
+            }
+            offset = leaf.firstOffset + 512
+        }
+    }
+
     /// The first leaf with offsets at `offset` or above it.
     func firstLeaf(from offset: UInt64) -> PageIndexLeaf? {
         guard let root = state.pointee.root, !isBeyondRoot(offset) else { return nil }

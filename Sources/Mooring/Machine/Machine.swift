@@ -20,6 +20,7 @@ public final class Machine: @unchecked Sendable {
     let batches: LRUBatches
     let supply: FrameSupply
     let device: Device
+    let swap: SwapCache
     let cache: PageCache
     let spaces: AddressSpaces
     let access: MemoryAccess
@@ -52,17 +53,24 @@ public final class Machine: @unchecked Sendable {
             frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count)
         let supply = FrameSupply(allocator: allocator)
         let device = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let workingset = Workingset(lists: lists)
+        let swapDevice = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let swap = SwapCache(
+            areas: configuration.swap.map { Int($0.bytes >> pageShift) }, frames: frames,
+            batches: batches, workingset: workingset, memory: memory, device: swapDevice,
+            keepsBytes: keepsBytes)
         let commitment = Commitment(
-            mode: configuration.overcommit, totalPages: UInt64(frames.count))
+            mode: configuration.overcommit, totalPages: UInt64(frames.count),
+            swapPages: UInt64(swap.totalSlots))
         let cache = PageCache(
             .init(
                 frames: frames, memory: memory, supply: supply, batches: batches,
-                workingset: Workingset(lists: lists), device: device, files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
+                workingset: workingset, device: device, swap: swap, files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
                 keepsBytes: keepsBytes))
         let tables = PageTables(frames: frames, memory: memory, supply: supply)
         let counts = MapCounts(frames: frames, batches: batches)
         let tlb = TLB(cpuCount: cpus.count)
-        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
+        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb)
         let groups = AnonGroups()
         cpus[0].enter()
         let zeroFrame = allocator.allocate(order: 0, type: .unmovable, on: cpus[0])
@@ -77,7 +85,7 @@ public final class Machine: @unchecked Sendable {
         let faults = FaultHandler(
             .init(
                 frames: frames, memory: memory, supply: supply, tables: tables, groups: groups,
-                cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
+                cache: cache, swap: swap, counts: counts, tlb: tlb, clock: configuration.costs,
                 zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
                 keepsBytes: keepsBytes))
         let writeBack = WriteBack(cache: cache, tables: tables, tlb: tlb, device: device)
@@ -86,20 +94,25 @@ public final class Machine: @unchecked Sendable {
                 frames: frames, allocator: allocator, batches: batches,
                 map: ReverseMap(
                     frames: frames, tables: tables, groups: groups, cache: cache, counts: counts),
-                cache: cache, tlb: tlb, writeBack: writeBack, device: device,
+                cache: cache, swap: swap, tlb: tlb, writeBack: writeBack, device: device,
                 swappiness: configuration.swappiness, cpuCount: cpus.count))
         let pressure = MemoryPressure(reclaim: reclaim, allocator: allocator)
         supply.setUnderPressure { pressure.take($0, on: $1) }
         var limits = MachineLimits()
         limits.mapCount = configuration.maxMapCount
+        let outOfMemory = OutOfMemoryHook()
         let spaces = AddressSpaces(
             .init(
                 frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
                 unmapper: unmapper, faults: faults, tlb: tlb, writeBack: writeBack,
-                reclaim: reclaim,
+                reclaim: reclaim, outOfMemory: outOfMemory,
                 vmas: Slab(capacity: Machine.vmaCapacity),
                 vmaRests: SlabCompanion(capacity: Machine.vmaCapacity), spaces: Slab(),
                 commitment: commitment, limits: limits, cpuCount: cpus.count))
+        let processes = ProcessTable()
+        let killer = OutOfMemoryKiller(
+            processes: processes, spaces: spaces, totalPages: frames.count + swap.totalSlots)
+        outOfMemory.set { killer.makeRoom(for: $0, on: $1) == .freed }
         self.cpus = cpus
         self.frames = frames
         self.memory = memory
@@ -108,11 +121,12 @@ public final class Machine: @unchecked Sendable {
         self.batches = batches
         self.supply = supply
         self.device = device
+        self.swap = swap
         self.cache = cache
         self.spaces = spaces
         self.access = MemoryAccess(faults: faults, spaces: spaces)
         self.truncation = Truncation(cache: cache, unmapper: unmapper)
-        self.processes = ProcessTable()
+        self.processes = processes
         self.zeroFrame = zeroFrame
     }
 
@@ -142,7 +156,10 @@ public final class Machine: @unchecked Sendable {
         cache.segmentLocks.deallocate()
         cache.deallocate()
         spaces.reclaim.deallocate()
+        spaces.outOfMemory.deallocate()
         device.deallocate()
+        swap.device.deallocate()
+        swap.deallocate()
         supply.deallocate()
         spaces.deallocate()
         batches.deallocate()
@@ -178,7 +195,7 @@ public final class Machine: @unchecked Sendable {
     /// Waits, on CPU 0, for everything that is being written.
     package func endWrites() {
         cpus[0].enter()
-        while device.waitForOldest(on: cpus[0]) {}
+        while device.waitForOldest(on: cpus[0]) || swap.device.waitForOldest(on: cpus[0]) {}
         cpus[0].leave()
     }
 
@@ -205,6 +222,15 @@ extension MachineConfiguration {
             throw ImpossibleMachine(
                 description: "\(faultAroundPages) pages around a fault are not possible; "
                     + "use a power of two up to 512")
+        }
+        for area in swap where area.bytes >> pageShift == 0 {
+            throw ImpossibleMachine(
+                description: "a swap area of \(area.bytes) bytes holds no page; use 4K or more")
+        }
+        let slots = swap.reduce(0) { $0 + $1.bytes >> pageShift }
+        guard slots < PageTrace.slotLimit else {
+            throw ImpossibleMachine(
+                description: "\(slots) pages of swap are more than can be numbered; use up to 4T")
         }
         guard (0...200).contains(swappiness) else {
             throw ImpossibleMachine(

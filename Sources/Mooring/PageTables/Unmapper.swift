@@ -24,6 +24,7 @@ struct Unmapper {
         let tables: PageTables
         let counts: MapCounts
         let cache: PageCache
+        let swap: SwapCache
         let tlb: TLB
         let buffers: UnsafeMutablePointer<PFN>
     }
@@ -33,11 +34,13 @@ struct Unmapper {
 
     private static let capacity = 1024
 
-    init(tables: PageTables, counts: MapCounts, cache: PageCache, tlb: TLB) {
+    init(
+        tables: PageTables, counts: MapCounts, cache: PageCache, swap: SwapCache, tlb: TLB
+    ) {
         parts = .allocate(capacity: 1)
         parts.initialize(
             to: Parts(
-                tables: tables, counts: counts, cache: cache, tlb: tlb,
+                tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb,
                 buffers: .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)))
     }
 
@@ -47,6 +50,8 @@ struct Unmapper {
     var counts: MapCounts { parts.pointee.counts }
     @inline(__always)
     var cache: PageCache { parts.pointee.cache }
+    @inline(__always)
+    var swap: SwapCache { parts.pointee.swap }
     @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
     @inline(__always)
@@ -131,10 +136,7 @@ struct Unmapper {
         for index in first...last {
             let entry = table[index]
             if !entry.isMapped {
-                if entry.isGuard, case .everything = scope {
-                    _ = table.take(index)
-                    cleared += 1
-                }
+                if unmapAbsent(entry, table, index, space, scope, on: cpu) { cleared += 1 }
                 continue
             }
             let pfn = entry.frame
@@ -172,13 +174,33 @@ struct Unmapper {
         slot.resident(.sharedMemory).add(-gone[2])
     }
 
+    /// Takes an entry out that maps nothing, if the scope has it.
+    private func unmapAbsent(
+        _ entry: Entry, _ table: TableRef, _ index: Int, _ space: AddressSpace,
+        _ scope: UnmapScope, on cpu: CPU
+    ) -> Bool {
+        switch scope {
+        case .filePages: return false
+        case .pages where entry.isGuard: return false
+        case .pages, .everything: break
+        }
+        guard entry.isGuard || entry.isSwapped else { return false }
+        _ = table.take(index)
+        if entry.isSwapped {
+            space.slot(of: cpu).swapped.add(-1)
+            swap.release(entry.swapSlot, on: cpu)
+        }
+        return true
+    }
+
     @inline(__always)
     private func finish(_ gather: inout Gather, _ space: AddressSpace, on cpu: CPU) {
         guard gather.clearedEntries > 0 else { return }
         tlb.flush(space, pages: gather.clearedEntries, on: cpu)
         batches.free(gather.unreachable, count: gather.unreachableCount, on: cpu)
         for index in 0..<gather.referencedCount {
-            batches.release(gather.referenced[index], on: cpu)
+            let pfn = gather.referenced[index]
+            swap.release(pfn, frames[pfn], on: cpu)
         }
         gather.unreachableCount = 0
         gather.referencedCount = 0

@@ -8,6 +8,7 @@ extension Reclaimer {
         _ list: LRUList, node: Int, count: Int, _ round: inout ReclaimRound, on cpu: CPU
     ) {
         device.endDue(on: cpu)
+        swap.device.endDue(on: cpu)
         let (taken, scanned) = batches.isolate(
             list, node: node, into: isolated(cpu), scan: count, highest: round.highest, on: cpu)
         note(scanned, isFile: list.isFile, &round, on: cpu)

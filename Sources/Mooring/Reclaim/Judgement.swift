@@ -23,6 +23,11 @@ extension Reclaimer {
         // RACE: locked since it was isolated. `putBack` sees the mark too.
         if flags.contains(.mlocked) { return .keep }
         if flags.contains(.writeback) { return wait(frame, &round, on: cpu) }
+        if flags.contains(.anonymous), frame.mapCount == 0 {
+            // Only the swap cache has it, and nobody has asked for it since.
+            return flags.contains(.swapCached)
+                ? swapOut(pfn, frame, nil, &round, on: cpu) : .keep
+        }
         guard let owner = owners.owner(of: frame) else {
             // RACE: its last mapping or its file is going. Whoever takes them away drops a
             // reference; ours goes with putting it back, and the last of the two frees it.
@@ -37,7 +42,13 @@ extension Reclaimer {
         switch owner {
         case .file(let file) where file.kind == .disk:
             return takeFilePage(pfn, frame, file, &round, on: cpu)
-        case .file: return .activate
+        case .file(let file):
+            // SHM_LOCK: those that were there when it was called are found here.
+            if file.pointer.pointee.isLocked {
+                frame.set(.unevictable)
+                return .keep
+            }
+            return swapOut(pfn, frame, owner, &round, on: cpu)
         case .group: return takeAnonymousPage(pfn, frame, owner, &round, on: cpu)
         }
     }
@@ -105,7 +116,7 @@ extension Reclaimer {
         on cpu: CPU
     ) -> Verdict {
         guard frame.has(.swapBacked) else { return dropLazilyFreed(pfn, frame, owner, on: cpu) }
-        return .activate
+        return swapOut(pfn, frame, owner, &round, on: cpu)
     }
 
     /// A page that MADV_FREE gave up: it goes, unless it was written again.

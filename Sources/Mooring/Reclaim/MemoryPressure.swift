@@ -32,7 +32,7 @@ struct MemoryPressure {
             }
             pfn = allocator.allocate(order: 0, type: type, on: cpu)
             // Writes that are under way will leave clean pages behind.
-            if pfn == .none, freed == 0, !reclaim.device.waitForOldest(on: cpu) { break }
+            if pfn == .none, freed == 0, !reclaim.waitForWrite(on: cpu) { break }
             attempt += 1
         }
         return pfn

@@ -10,7 +10,8 @@
 //         meanwhile (a fault, truncation, fork, exit, munlock) raises or drops its counts, and the
 //         last step takes it only if nobody but its owner and the reclaimer has it.
 // SEE     ScanBalance.swift (how much of which list), InactiveScan.swift, ActiveScan.swift,
-//         Judgement.swift (what becomes of one frame), Eviction.swift (taking mappings away).
+//         Judgement.swift (what becomes of one frame), Unmapping.swift and SwapOut.swift (taking
+//         it from those who have it).
 
 /// Takes frames from those who can do without them.
 struct Reclaimer {
@@ -21,6 +22,7 @@ struct Reclaimer {
         let batches: LRUBatches
         let map: ReverseMap
         let cache: PageCache
+        let swap: SwapCache
         let tlb: TLB
         let writeBack: WriteBack
         let device: Device
@@ -66,6 +68,8 @@ struct Reclaimer {
     @inline(__always)
     var cache: PageCache { parts.pointee.cache }
     @inline(__always)
+    var swap: SwapCache { parts.pointee.swap }
+    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
     @inline(__always)
     var writeBack: WriteBack { parts.pointee.writeBack }
@@ -92,7 +96,9 @@ struct Reclaimer {
 
     /// Looks through a node's lists as far as the round's priority says, or until enough is free.
     func shrink(node: Int, _ round: inout ReclaimRound, on cpu: CPU) {
-        var plan = ScanPlan(lists: lists, node: node, round: round, swappiness: swappiness)
+        let maySwap = swap.freeSlots > 0
+        var plan = ScanPlan(
+            lists: lists, node: node, round: round, swappiness: maySwap ? swappiness : 0)
         while round.reclaimed < round.target, let list = plan.next(Reclaimer.batch) {
             let length = min(Reclaimer.batch, plan.take(list, Reclaimer.batch))
             if !list.isActive {
@@ -102,9 +108,26 @@ struct Reclaimer {
             }
         }
         // Anonymous frames age even while there are file frames enough to take.
-        if lists.maySwap, isInactiveLow(false, node: node) {
+        if maySwap, isInactiveLow(false, node: node) {
             scanActive(.activeAnon, node: node, count: Reclaimer.batch, round, on: cpu)
         }
+    }
+
+    /// Reclaims the frames that the CPU has isolated because a program asked for it, however much they
+    /// are used; those that have to be written go when that has ended.
+    func reclaimNow(_ count: Int, isFile: Bool, on cpu: CPU) {
+        var round = ReclaimRound(agent: .proactive, target: count, highest: .movable)
+        round.ignoresUse = true
+        note(count, isFile: isFile, &round, on: cpu)
+        reclaimIsolated(count, &round, on: cpu)
+    }
+
+    /// Waits for writes that are under way, one of each device; `false` if there are none.
+    @discardableResult
+    func waitForWrite(on cpu: CPU) -> Bool {
+        let hasFile = device.waitForOldest(on: cpu)
+        let hasSwap = swap.device.waitForOldest(on: cpu)
+        return hasFile || hasSwap
     }
 
     /// Reclaims for an allocation that cannot go on: looks ever deeper until a batch is free.
@@ -121,7 +144,7 @@ struct Reclaimer {
             total += round.reclaimed
             if total >= Reclaimer.batch { break }
             // What is being written is as good as free, after a while.
-            if round.underWriteback > 0 { device.waitForOldest(on: cpu) }
+            if round.underWriteback > 0 { waitForWrite(on: cpu) }
             priority -= 1
         }
         batches.drain(on: cpu)

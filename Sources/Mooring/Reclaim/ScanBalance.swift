@@ -11,6 +11,7 @@ struct ScanPlan {
     private var left = InlineArray<4, Int>(repeating: 0)
     private var turn = 0
 
+    /// `swappiness` is 0 where anonymous memory has nowhere to go.
     init(lists: LRULists, node: Int, round: ReclaimRound, swappiness: Int) {
         let shares = ScanPlan.shares(lists, node, swappiness)
         for list in LRUList.allCases {
@@ -27,7 +28,7 @@ struct ScanPlan {
     private static func shares(
         _ lists: LRULists, _ node: Int, _ swappiness: Int
     ) -> (anonymous: Int, file: Int) {
-        guard lists.maySwap, swappiness > 0 else { return (0, 1) }
+        guard swappiness > 0 else { return (0, 1) }
         let costOfAnonymous = lists.cost(ofFile: false, node: node) + 1
         let costOfFile = lists.cost(ofFile: true, node: node) + 1
         // Damped, so that a kind that went badly is not left alone altogether.

@@ -48,6 +48,10 @@ struct AnonGroup: Equatable {
                 .assumingMemoryBound(to: IntervalTreeState.self))
     }
 
+    /// The group that every VMA of its fork tree is linked to.
+    @inline(__always)
+    var root: AnonGroup { AnonGroup(pointer: pointer.pointee.root ?? pointer) }
+
     /// The lock of its fork tree.
     @inline(__always)
     var lock: SpinLock {

@@ -72,8 +72,8 @@ extension MemoryUsage {
         text += pages("FilePmdMapped", 0)
         text += pages("Shared_Hugetlb", 0)
         text += pages("Private_Hugetlb", 0)
-        text += pages("Swap", 0)
-        text += pages("SwapPss", 0)
+        text += pages("Swap", swapped)
+        text += share("SwapPss", proportionalSwapped)
         return text + share("Locked", locked)
     }
 }

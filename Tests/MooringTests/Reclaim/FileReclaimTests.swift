@@ -53,7 +53,7 @@ import Testing
         let task = try machine.spawn()
         let own = try task.mapPrivate(pages: 2000)
         try task.access(own, .write)
-        try machine.pressWithFile(task, pages: 10_000)
+        try machine.pressWithFile(pages: 10_000)
         #expect(try task.resident(own) == 2000)
         try machine.audit()
     }
@@ -63,7 +63,7 @@ import Testing
         let task = try machine.spawn()
         let locked = try machine.mapDisk(task, pages: 2000)
         try task.mlock(locked)
-        try machine.pressWithFile(task, pages: 20_000)
+        try machine.pressWithFile(pages: 20_000)
         let scanned = machine.total(.pgscanFile)
         #expect(try task.resident(locked) == 2000)
         #expect(scanned * 2 < machine.total(.pgstealFile) * 3)
@@ -88,7 +88,7 @@ import Testing
         cpu.leave()
         #expect(machine.total(.mlock) == 0)
         #expect(machine.total(.unevictable) == 0)
-        try machine.pressWithFile(task, pages: 12_000)
+        try machine.pressWithFile(pages: 12_000)
         #expect(try task.resident(locked) == 10)
         #expect(machine.total(.mlock) == 10)
         #expect(machine.total(.unevictable) == 10)
@@ -120,11 +120,17 @@ import Testing
     @Test func `a page that comes back soon is known and joins the active list`() throws {
         let machine = try ReclaimBench.machine()
         let task = try machine.spawn()
-        // A little more than fits: a queue alone would never have the page that is wanted next.
-        let region = try machine.mapDisk(task, pages: 4500)
-        for _ in 0..<6 { try task.access(region, .read) }
+        // What was used much is used no more, and a little more is wanted than is left beside it.
+        let old = try machine.mapDisk(task, pages: 2000)
+        for _ in 0..<3 {
+            try task.access(old, .read)
+            try machine.pressWithFile(pages: 3000)
+        }
+        let new = try machine.mapDisk(task, pages: 2600)
+        for _ in 0..<6 { try task.access(new, .read) }
         #expect(machine.total(.workingsetRefaultFile) > 1000)
         #expect(machine.total(.workingsetActivateFile) > 0)
+        #expect(try task.resident(new) == 2600)
         try machine.audit()
     }
 
@@ -151,7 +157,7 @@ import Testing
         for page in 0..<200 { try task.write([7], at: region.page(page).address) }
         try task.madvise(region, .free)
         for page in 0..<50 { try task.write([8], at: region.page(page).address) }
-        try machine.pressWithFile(task, pages: 12_000)
+        try machine.pressWithFile(pages: 12_000)
         #expect(machine.total(.pglazyfreed) == 150)
         for page in 0..<200 {
             #expect(try task.read(1, at: region.page(page).address) == [page < 50 ? 8 : 0])
@@ -167,7 +173,7 @@ import Testing
         machine.drainBatches()
         #expect(machine.total(.activeFile) == 300)
         let region = try task.map(file, pages: 300)
-        try machine.pressWithFile(task, pages: 8000)
+        try machine.pressWithFile(pages: 8000)
         #expect(try task.resident(region) == 300)
         try machine.audit()
     }

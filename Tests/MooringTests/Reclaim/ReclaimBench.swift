@@ -36,11 +36,28 @@ extension Machine {
         return frames[table[TableLevel.pte.index(of: address)].frame]
     }
 
-    /// Fills memory by reading a large file once through, page by page.
-    func pressWithFile(_ task: Task, pages: Int = 6000) throws {
-        let region = try mapDisk(task, pages: pages, named: "pressure")
-        try task.access(region, .read)
-        try task.munmap(region)
+    /// Looks through all inactive lists, as reclaim does in the end: takes what was not used since,
+    /// and what was being written before.
+    func scanAllInactive() {
+        let cpu = cpus[0]
+        cpu.enter()
+        defer { cpu.leave() }
+        batches.drain(on: cpu)
+        for list in [LRUList.inactiveAnon, .inactiveFile] {
+            var round = ReclaimRound(agent: .daemon, target: .max, highest: .movable)
+            for _ in 0...lists.count(list, node: 0) / Reclaimer.batch {
+                spaces.reclaim.scanInactive(
+                    list, node: 0, count: Reclaimer.batch, &round, on: cpu)
+            }
+        }
+        batches.drain(on: cpu)
+    }
+
+    /// Fills memory by reading a large file once through.
+    func pressWithFile(pages: Int) throws {
+        let file = makeFile(named: "pressure", kind: .disk, length: .pages(UInt64(pages)))
+        _ = try file.read(at: .bytes(0), length: .pages(UInt64(pages)))
+        file.close()
     }
 }
 
