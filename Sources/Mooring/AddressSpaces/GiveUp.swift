@@ -47,6 +47,7 @@ extension AddressSpaces {
                 case .once:
                     // RACE: who has isolated it decides what becomes of it.
                     guard batches.isolate(entry.frame, frame, on: cpu) else { continue }
+                    frame.clear(.active)
                     reclaim.isolated(cpu)[isolated] = entry.frame
                     isolated += 1
                     isFile = !frame.has(.swapBacked)

@@ -33,6 +33,9 @@ extension Reclaimer {
                 return .activate
             }
         }
+        // RACE: exit may have taken the last mapping before the slot was there. Nobody would ever
+        // ask for it, nor give it back.
+        if frame.has(.anonymous), swap.dropIfUnused(pfn, frame, on: cpu) { return .keep }
         if frame.has(.dirty) {
             guard swap.write(pfn, frame, on: cpu) else {
                 swap.dropIfUnused(pfn, frame, on: cpu)
@@ -61,15 +64,14 @@ extension Reclaimer {
     private func replaceMappings(
         _ pfn: PFN, _ frame: FrameRef, _ owner: FrameOwner, on cpu: CPU
     ) -> Eviction {
-        let slot = swap.slot(of: pfn)
         var isLocked = false
         map.forEachPlace(of: pfn, frame, owner: owner, on: cpu) { place in
             if batches.lockLazily(frame, by: place.vma, on: cpu) {
                 isLocked = true
                 return false
             }
+            guard let slot = swap.retainSlot(of: pfn, frame, on: cpu) else { return false }
             place.space.notePeak()
-            swap.retain(slot, on: cpu)
             // The mark says of this one mapping that it is all there is.
             let isExclusive = frame.has(.exclusive)
             if isExclusive { frame.clear(.exclusive) }

@@ -175,6 +175,21 @@ struct SwapCache {
         lock.unlock(.swap, on: cpu)
     }
 
+    /// One entry names the slot of a cached frame instead of mapping it.
+    ///
+    /// RACE: nothing keeps a slot that no entry names yet: another CPU may have given it back since
+    /// the frame was cached.
+    ///
+    /// - Returns: The slot; nil if the frame is not in the cache any more.
+    func retainSlot(of pfn: PFN, _ frame: FrameRef, on cpu: CPU) -> UInt32? {
+        lock.lock(.swap, on: cpu)
+        defer { lock.unlock(.swap, on: cpu) }
+        guard frame.has(.swapCached) else { return nil }
+        let slot = slot(of: pfn)
+        state.pointee.counts[Int(slot)] += 1
+        return slot
+    }
+
     /// One entry less names a slot; the last one frees it, and the cache lets its frame go.
     func release(_ slot: UInt32, on cpu: CPU) {
         lock.lock(.swap, on: cpu)
@@ -302,20 +317,29 @@ struct SwapCache {
 
     /// Writes a cached frame to its slot; the write ends later, as ``Device`` says.
     ///
-    /// - Returns: `false` if the device fails; the frame is then as dirty as it was.
+    /// - Returns: `false` if the device fails, or the frame is in the cache no more; it is then as
+    ///   dirty as it was.
     func write(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) -> Bool {
-        if device.failures.contains(.writes) { return false }
-        frame.clear(.dirty)
-        if keepsBytes {
-            stored.bytes(of: PFN(rawValue: slot(of: pfn)))
-                .copyMemory(from: memory.bytes(of: pfn), byteCount: Int(pageSize))
-        }
+        guard !device.failures.contains(.writes), store(pfn, frame, on: cpu) else { return false }
         frame.set([.writeback, .reclaim])
         frame.counts.add(FrameRef.oneReference)
         cpu.add(1, to: .writeback, zone: frame.zoneIndex)
         cpu.add(1, to: .vmscanWrite, zone: frame.zoneIndex)
         cpu.count(.pswpout)
         _ = device.write(pfn, on: cpu)
+        return true
+    }
+
+    private func store(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) -> Bool {
+        lock.lock(.swap, on: cpu)
+        defer { lock.unlock(.swap, on: cpu) }
+        // RACE: dropped meanwhile, and its slot may be another page's.
+        guard frame.has(.swapCached) else { return false }
+        frame.clear(.dirty)
+        if keepsBytes {
+            stored.bytes(of: PFN(rawValue: slot(of: pfn)))
+                .copyMemory(from: memory.bytes(of: pfn), byteCount: Int(pageSize))
+        }
         return true
     }
 

@@ -79,8 +79,9 @@ import Testing
         let machine = try ReclaimBench.machine()
         let task = try machine.spawn()
         try task.setOOMScoreAdjustment(-1000)
-        let region = try task.mapPrivate(pages: 5000)
-        #expect(throws: AccessFailure.self) { try task.access(region, .write) }
+        try task.access(try task.mapPrivate(pages: 2500), .write)
+        let more = try task.mapPrivate(pages: 2500)
+        #expect(throws: AccessFailure.self) { try task.access(more, .write) }
         #expect(task.isKilled)
         try machine.audit()
     }
