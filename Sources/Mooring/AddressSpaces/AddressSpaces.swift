@@ -136,11 +136,7 @@ struct AddressSpaces {
         skipsUnlocked: Bool = false, on cpu: CPU
     ) -> PopulateFailure? {
         space.lock.lockShared(.addressSpace, on: cpu)
-        defer {
-            // ORDER: counted before the lock goes, see there.
-            batches.finishRequests(on: cpu)
-            space.lock.unlockShared(.addressSpace, on: cpu)
-        }
+        defer { space.lock.unlockShared(.addressSpace, on: cpu) }
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
         slot.everRan.store(1)

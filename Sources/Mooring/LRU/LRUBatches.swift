@@ -125,17 +125,6 @@ struct LRUBatches {
         if locks(cpu).pointee.count != 0 { drainRequests(on: cpu) }
     }
 
-    /// Carries out what this CPU's batches hold if there are mlock or munlock requests among it.
-    ///
-    /// ORDER: whoever asked for requests calls this before giving the address space's lock back. A
-    /// munlock of the same mapping by another CPU, which takes that lock, can so never be carried
-    /// out before the mlock; the mlock would then be counted when nothing is left that counts
-    /// down, and the count err high.
-    @inline(__always)
-    func finishRequests(on cpu: CPU) {
-        if locks(cpu).pointee.count != 0 { drain(on: cpu) }
-    }
-
     /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
     func forEachWaiting(_ body: (PFN, LRURequest) -> Void) {
         for batch in 0..<2 * cpuCount {

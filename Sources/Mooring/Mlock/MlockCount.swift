@@ -11,12 +11,15 @@
 // LOCKS      Setting the mark is one atomic operation; counting needs the lru lock, and is done
 //            by per-CPU batches, many frames under one hold. No reverse map is walked.
 // LAZY       Between request and drain the mark is set and the count is not; reclaim judges by
-//            the mark. The drain completes it, no later than the address space's lock under which
-//            the mapping was locked is given back: LRUBatches.swift.
-// RACE       One order of events still errs high, until the frame is freed: a CPU maps a file's page
-//            into a locked VMA and has not drained; another one of the same address space, both
-//            holding its lock shared, unmaps it (MADV_DONTNEED_LOCKED, copy on write) and drains;
-//            a second process locks the page; then the first CPU drains. Linux has it too.
+//            the mark. The drain completes it: LRUBatches.swift.
+// RACE       Requests wait in the batch of the CPU that made them, so that the munlock of a mapping
+//            may be carried out before its mlock, when another CPU unlocked or unmapped it. The
+//            mlock would then count a mapping that is gone, after a third party has marked the
+//            frame anew, for ever. A munlock that finds no count to take from therefore leaves a
+//            debt (`FrameRef.mlockDebt`), unless nobody can have a request waiting, and the next
+//            mlock pays it instead of counting. A debt is made only while the count is 0 and the
+//            count grows only without a debt; so the count is never above the locked mappings and
+//            the munlocks that wait.
 
 extension LRUBatches {
     /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
@@ -58,6 +61,7 @@ extension LRUBatches {
     /// Counts a locked mapping of a frame, moving it to the unevictable list if it is not there.
     @inline(__always)
     func countLock(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+        if payDebt(of: frame) { return }
         guard frame.has(.onLRU) else {
             // RACE: the frame is in another CPU's add batch, or isolated. Whoever puts it on a
             // list sees the mark, puts it on the unevictable one and starts the count at 0: this
@@ -84,13 +88,14 @@ extension LRUBatches {
     @inline(__always)
     func countLockOfNew(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         guard !frame.has(.onLRU) else { return countLock(pfn, frame, node: node, on: cpu) }
+        let isPaid = payDebt(of: frame)
         guard frame.has(.mlocked) else {
             return lists.add(pfn, frame, node: node, on: cpu)
         }
         frame.set(.unevictable)
         cpu.count(.unevictableCulled)
         lists.add(pfn, frame, node: node, on: cpu)
-        frame.mlockCount = 1
+        frame.mlockCount = isPaid ? 0 : 1
     }
 
     /// Counts a locked mapping less; the last one clears the mark and makes the frame evictable.
@@ -100,6 +105,8 @@ extension LRUBatches {
         if isListed, frame.has(.unevictable), frame.mlockCount > 0 {
             frame.mlockCount -= 1
             if frame.mlockCount > 0 { return }
+        } else if mayWaitElsewhere(frame) {
+            frame.mlockDebt += 1
         }
         guard frame.testAndClear(.mlocked) else { return }
         cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
@@ -116,5 +123,26 @@ extension LRUBatches {
             cpu.count(.unevictableRescued)
             lists.add(pfn, frame, node: node, on: cpu)
         }
+    }
+
+    /// Whether a munlock has overtaken the request at hand, which is settled then.
+    @inline(__always)
+    private func payDebt(of frame: FrameRef) -> Bool {
+        guard frame.mlockDebt > 0 else { return false }
+        frame.mlockDebt -= 1
+        return true
+    }
+
+    /// Whether another request may wait for a frame than the one at hand: each holds a reference.
+    ///
+    /// RACE: references of other kinds come and go, and a file may be letting go of the frame; what
+    /// is counted too much here makes a debt that errs low. No waiting request is overlooked: it
+    /// has its reference since before the request at hand was made.
+    @inline(__always)
+    private func mayWaitElsewhere(_ frame: FrameRef) -> Bool {
+        // ORDER: counts first. A page cache clears its mark before it drops its reference.
+        let counts = frame.counts.loadAcquiring()
+        let references = Int(UInt32(truncatingIfNeeded: counts)) - Int(counts >> 32)
+        return references - (frame.has(.fileCached) ? 1 : 0) > 1
     }
 }

@@ -99,7 +99,7 @@ struct Unmapper {
             address = next
         }
         finish(&gather, space, on: cpu)
-        batches.finishRequests(on: cpu)
+        if vma.flags.contains(.locked) { batches.drain(on: cpu) }
     }
 
     /// Whether a table has nothing to unmap.
