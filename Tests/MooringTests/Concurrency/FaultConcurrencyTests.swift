@@ -75,6 +75,28 @@ import Testing
         }
     }
 
+    @Test func `a fault marks no entry that has gone meanwhile`() throws {
+        let machine = try ConcurrencyBench.machine(cpus: 3)
+        let task = try machine.spawn()
+        let page = try task.mapPrivate(pages: 1)
+        for _ in Stress.rounds(20) {
+            try concurrently(3) { cpu in
+                let mine = task.on(cpu: cpu)
+                for turn in 0..<300 {
+                    if cpu == 0 {
+                        // Clean first, so that the others both want to mark it, then gone.
+                        try mine.madvise(page, turn % 2 == 0 ? .free : .dontNeed)
+                    } else {
+                        try mine.access(page, .write)
+                    }
+                }
+            }
+            try task.madvise(page, .dontNeed)
+            #expect(task.pagemap(page) == [0])
+            try machine.audit()
+        }
+    }
+
     @Test func `processes that share a file fault it at once`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
         for kind in [FileKind.memory, .disk] {

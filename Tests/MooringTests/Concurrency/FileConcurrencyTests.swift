@@ -100,17 +100,40 @@ import Testing
         }
     }
 
-    @Test func `truncation meets lone faults in empty tables`() throws {
-        // The table that a fault is about to fill was empty when truncation looked.
-        try againstTruncation(
-            .memory, rounds: 8, turns: 200, prepare: FileConcurrencyTests.prepareMappings
-        ) { _, _, tasks, cpu, random in
-            for turn in 0..<200 {
-                let task = tasks[cpu - 1]
-                let area = FileConcurrencyTests.mappings(turn % 2 == 0 ? .shared : .private)
-                let page = FileConcurrencyTests.pages - 1 - random.below(20)
-                try? task.access(area.page(page), turn % 3 == 0 ? .read : .write)
+    @Test func `nothing is mapped beyond the end once truncation returns`() throws {
+        let machine = try ConcurrencyBench.machine(cpus: 4)
+        let pages = FileConcurrencyTests.pages
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
+        let tasks = try FileConcurrencyTests.prepareMappings(machine, file)
+        let seed = Stress.seed()
+        for round in Stress.rounds(6) {
+            try concurrently(4) { cpu in
+                var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
+                if cpu == 0 {
+                    for _ in 0..<60 {
+                        let end = random.below(pages - 30)
+                        file.truncate(to: .pages(UInt64(end)))
+                        for task in tasks {
+                            for flags in [MapFlags.shared, .private] {
+                                let beyond = FileConcurrencyTests.mappings(flags)[end..<pages]
+                                let words = task.on(cpu: 0).pagemap(beyond)
+                                try #require(words.allSatisfy { $0 == 0 })
+                            }
+                        }
+                        file.truncate(to: .pages(UInt64(pages)))
+                    }
+                } else {
+                    // Lone pages at the end, each the first in a table that truncation has emptied.
+                    for turn in 0..<800 {
+                        let area = FileConcurrencyTests.mappings(
+                            turn % 2 == 0 ? .shared : .private)
+                        let page = pages - 1 - random.below(20)
+                        try? tasks[cpu - 1].access(
+                            area.page(page), random.below(3) == 0 ? .read : .write)
+                    }
+                }
             }
+            try machine.audit()
         }
     }
 

@@ -22,8 +22,8 @@ import Testing
                 if cpu > 1, let again = try? mine.shmat(segment) { try mine.shmdt(again) }
             }
             try machine.audit()
-            #expect(machine.spaces.commitment.committedPages == 0)
-            #expect(machine.total(.shmem) == 0)
+            try #require(machine.spaces.commitment.committedPages == 0)
+            try #require(machine.total(.shmem) == 0)
             #expect(throws: Errno.EINVAL) { try tasks[0].shmat(segment) }
             segment.close()
         }
@@ -49,7 +49,7 @@ import Testing
             }
             machine.drainBatches()
             try machine.audit()
-            #expect(machine.total(.unevictable) == 0)
+            try #require(machine.total(.unevictable) == 0)
             for (task, place) in zip(tasks, places) { try task.shmdt(place) }
             segment.close()
         }
