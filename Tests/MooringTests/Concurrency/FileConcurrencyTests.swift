@@ -66,7 +66,7 @@ import Testing
         _ machine: Machine, _ file: Machine.File
     ) throws -> [Machine.Task] {
         try (0..<3).map { index in
-            let task = try machine.spawn(on: index + 1)
+            let task = machine.spawn(on: index + 1)
             for flags in [MapFlags.shared, .private] {
                 _ = try task.mmap(
                     address: mappings(flags).address, length: .pages(UInt64(pages)),
@@ -155,7 +155,7 @@ import Testing
     @Test func `truncation meets exits and forks`() throws {
         try againstTruncation(.memory, rounds: 6, turns: 80) { machine, file, _, cpu, random in
             for _ in 0..<12 {
-                let task = try machine.spawn(on: cpu)
+                let task = machine.spawn(on: cpu)
                 let shared = try task.map(file, pages: FileConcurrencyTests.pages)
                 let own = try task.map(file, pages: FileConcurrencyTests.pages, .private)
                 let pages = random.pages(below: FileConcurrencyTests.pages, atMost: 100)
@@ -182,7 +182,7 @@ import Testing
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
         for round in Stress.rounds(60) {
             file.truncate(to: .pages(UInt64(pages)))
-            let task = try machine.spawn(on: 1)
+            let task = machine.spawn(on: 1)
             let own = try task.map(file, pages: pages, .private)
             try task.access(own[0..<20], .write)
             try task.access(own, .read)
@@ -211,7 +211,7 @@ import Testing
         let length = UInt64(FileConcurrencyTests.pages) * pageSize
         try againstTruncation(
             .memory, rounds: 6, turns: 60,
-            prepare: { machine, _ in try (1..<4).map { try machine.spawn(on: $0) } }
+            prepare: { machine, _ in (1..<4).map { machine.spawn(on: $0) } }
         ) { _, file, tasks, cpu, random in
             let task = tasks[cpu - 1]
             for place in places { try task.munmap(Region(address: place, length: length)) }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct SegmentConcurrencyTests {
     @Test func `a removed segment goes once, with whoever lets go last`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let tasks = try (0..<4).map { try machine.spawn(on: $0) }
+        let tasks = (0..<4).map { machine.spawn(on: $0) }
         for _ in Stress.rounds(100) {
             let segment = try machine.makeSegment(length: .pages(8))
             let places = try tasks.map { try $0.shmat(segment) }
@@ -33,7 +33,7 @@ import Testing
 
     @Test func `no page that comes during SHM_UNLOCK stays unevictable`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 3)
-        let tasks = try (0..<3).map { try machine.spawn(on: $0) }
+        let tasks = (0..<3).map { machine.spawn(on: $0) }
         for _ in Stress.rounds(60) {
             let segment = try machine.makeSegment(length: .pages(100))
             let places = try tasks.map { try $0.shmat(segment) }
@@ -57,7 +57,7 @@ import Testing
 
     @Test func `the last detachment frees a segment that is locked and removed`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 1)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let segment = try machine.makeSegment(length: .pages(4))
         let place = try task.shmat(segment)
         try task.shmLock(segment, locked: true)
