@@ -269,6 +269,11 @@ struct Audit {
                         "mlock count of frame \(number), which may err low but not high",
                         counted: Int(frame.mlockCount), recomputed: Int(most))
                 }
+                if frame.mlockCount > 0 {
+                    try Audit.expect(
+                        "mlock debt of frame \(number), which has a count",
+                        Int(frame.mlockDebt), 0)
+                }
             }
         }
         // What the allocator handed out and nothing refers to is lost.

@@ -12,14 +12,11 @@
 //            by per-CPU batches, many frames under one hold. No reverse map is walked.
 // LAZY       Between request and drain the mark is set and the count is not; reclaim judges by
 //            the mark. The drain completes it: LRUBatches.swift.
-// RACE       Requests wait in the batch of the CPU that made them, so that the munlock of a mapping
-//            may be carried out before its mlock, when another CPU unlocked or unmapped it. The
-//            mlock would then count a mapping that is gone, after a third party has marked the
-//            frame anew, for ever. A munlock that finds no count to take from therefore leaves a
-//            debt (`FrameRef.mlockDebt`), unless nobody can have a request waiting, and the next
-//            mlock pays it instead of counting. A debt is made only while the count is 0 and the
-//            count grows only without a debt; so the count is never above the locked mappings and
-//            the munlocks that wait.
+// RACE       Requests wait in the batch of the CPU that made them, so a munlock may be carried out
+//            before its mlock, when another CPU unlocked or unmapped the page. It then leaves a
+//            debt, `mlockDebt`, that the mlock pays. A debt is made only while the count is 0, and
+//            the count grows only where there is no debt.
+// SEE        Mooring.docc/LifeOfALockedPage.md, "Races".
 
 extension LRUBatches {
     /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for

@@ -99,6 +99,7 @@ struct Unmapper {
             address = next
         }
         finish(&gather, space, on: cpu)
+        // Waiting munlocks would keep the frames from being free when the call returns.
         if vma.flags.contains(.locked) { batches.drain(on: cpu) }
     }
 
