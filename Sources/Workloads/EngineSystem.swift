@@ -84,7 +84,7 @@ package final class EngineSystem: MemorySystem {
         switch call {
         case .spawn:
             living[operation.process] = Process(
-                task: try machine.spawn(on: try existing(operation.cpu ?? 0)))
+                task: machine.spawn(on: try existing(operation.cpu ?? 0)))
             return .value(0)
         case .createFile(let id, let description):
             try create(id, description)
