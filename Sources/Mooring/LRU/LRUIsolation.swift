@@ -54,7 +54,7 @@ extension LRUBatches {
                 lists.moveToHead(pfn, frame, of: list, node: node)
                 continue
             }
-            lists.unlink(pfn, frame, node: node, on: cpu)
+            lists.unlink(frame, node: node, on: cpu)
             cpu.add(
                 1, to: list.isFile ? .isolatedFile : .isolatedAnon, zone: frame.zoneIndex)
             buffer[taken] = pfn
@@ -72,7 +72,7 @@ extension LRUBatches {
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
         // RACE: another holder has it, or a batch has not been drained. It stays where it is.
         guard !frame.has(.unevictable), frame.testAndClear(.onLRU) else { return false }
-        lists.unlink(pfn, frame, node: node, on: cpu)
+        lists.unlink(frame, node: node, on: cpu)
         noteIsolated(frame, 1, on: cpu)
         frame.counts.add(FrameRef.oneReference)
         return true
@@ -105,10 +105,11 @@ extension LRUBatches {
             if frame.has(.mlocked) || frame.has(.unevictable) {
                 // Its count starts at 0: what it was is not known here, and low is right.
                 frame.clear(.active)
-                frame.set(.unevictable)
+                lists.addUnevictable(frame, node: node, on: cpu)
                 cpu.count(.unevictableCulled)
+            } else {
+                lists.add(pfn, frame, node: node, on: cpu)
             }
-            lists.add(pfn, frame, node: node, on: cpu)
         }
         if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
         for index in 0..<count { release(buffer[index], on: cpu) }
@@ -136,7 +137,7 @@ extension LRUBatches {
     @inline(__always)
     func activate(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         guard frame.has(.onLRU), !frame.has(.unevictable), !frame.has(.active) else { return }
-        lists.unlink(pfn, frame, node: node, on: cpu)
+        lists.unlink(frame, node: node, on: cpu)
         frame.clear(.onLRU)
         frame.set(.active)
         lists.add(pfn, frame, node: node, on: cpu)
@@ -148,7 +149,7 @@ extension LRUBatches {
     @inline(__always)
     func deactivate(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         guard frame.has(.onLRU), !frame.has(.unevictable) else { return }
-        lists.unlink(pfn, frame, node: node, on: cpu)
+        lists.unlink(frame, node: node, on: cpu)
         if frame.has(.active) { cpu.count(.pgdeactivate) }
         frame.clear([.onLRU, .active, .referenced])
         lists.add(pfn, frame, node: node, on: cpu)

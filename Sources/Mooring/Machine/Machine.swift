@@ -36,6 +36,12 @@ public final class Machine: @unchecked Sendable {
         self.configuration = configuration
         let memoryConfiguration = MemoryConfiguration(
             memory: configuration.memory, nodes: configuration.nodes)
+        do {
+            // Before anything is made in its size.
+            try memoryConfiguration.validate()
+        } catch {
+            throw ImpossibleMachine(error)
+        }
         let cpus = (0..<configuration.cpus).map {
             CPU(index: $0, zoneCount: memoryConfiguration.zoneCount)
         }
@@ -44,7 +50,7 @@ public final class Machine: @unchecked Sendable {
         do {
             allocator = try FrameAllocator(memoryConfiguration, frames: frames, cpus: cpus)
         } catch {
-            throw ImpossibleMachine(description: "\(error)")
+            throw ImpossibleMachine(error)
         }
         let keepsBytes = configuration.contents == .bytes
         let memory = PhysicalMemory(frameCount: frames.count)
@@ -65,23 +71,25 @@ public final class Machine: @unchecked Sendable {
         let cache = PageCache(
             .init(
                 frames: frames, memory: memory, supply: supply, batches: batches,
-                workingset: workingset, device: device, swap: swap, files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
-                keepsBytes: keepsBytes))
-        let tables = PageTables(frames: frames, memory: memory, supply: supply)
-        let counts = MapCounts(frames: frames, batches: batches)
-        let tlb = TLB(cpuCount: cpus.count)
-        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb)
-        let groups = AnonGroups()
+                workingset: workingset, device: device, swap: swap, files: Slab(),
+                commitment: commitment, segmentLocks: SegmentLocks(), keepsBytes: keepsBytes))
         cpus[0].enter()
         let zeroFrame = allocator.allocate(order: 0, type: .unmovable, on: cpus[0])
         cpus[0].leave()
         guard zeroFrame != .none else {
             throw ImpossibleMachine(
-                description: "no frame is left for the zero page; give the machine more memory")
+                part: .memory, problem: "no frame is left for the zero page", remedy: "add memory")
         }
         frames[zeroFrame].resetFlags(.reserved)
         frames[zeroFrame].counts.store(FrameRef.oneReference)
         memory.zero(zeroFrame)
+        let tables = PageTables(
+            frames: frames, memory: memory, supply: supply, emptyTable: zeroFrame)
+        let counts = MapCounts(frames: frames, batches: batches)
+        let tlb = TLB(cpuCount: cpus.count)
+        let unmapper = Unmapper(
+            tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb)
+        let groups = AnonGroups()
         let faults = FaultHandler(
             .init(
                 frames: frames, memory: memory, supply: supply, tables: tables, groups: groups,
@@ -212,33 +220,65 @@ public final class Machine: @unchecked Sendable {
 extension MachineConfiguration {
     /// Refuses what no machine can be.
     func validate() throws(ImpossibleMachine) {
-        guard cpus >= 1, cpus <= 1024 else {
+        guard (1...MachineConfiguration.maximumCPUs).contains(cpus) else {
             throw ImpossibleMachine(
-                description: "a machine of \(cpus) CPUs is not possible; use 1 to 1024")
+                part: .cpus, problem: "a machine of \(cpus) CPUs is not possible",
+                remedy: "use 1 to \(MachineConfiguration.maximumCPUs)")
+        }
+        guard (1...MachineConfiguration.maximumNodes).contains(nodes) else {
+            throw ImpossibleMachine(
+                part: .nodes, problem: "a machine of \(nodes) NUMA nodes is not possible",
+                remedy: "use 1 to \(MachineConfiguration.maximumNodes)")
         }
         guard faultAroundPages >= 1, faultAroundPages <= 512,
             faultAroundPages.nonzeroBitCount == 1
         else {
             throw ImpossibleMachine(
-                description: "\(faultAroundPages) pages around a fault are not possible; "
-                    + "use a power of two up to 512")
+                part: .faultAroundPages,
+                problem: "\(faultAroundPages) pages around a fault are not possible",
+                remedy: "use a power of two up to 512")
         }
-        for area in swap where area.bytes >> pageShift == 0 {
+        try validateSwap()
+        guard maxMapCount >= 1 else {
             throw ImpossibleMachine(
-                description: "a swap area of \(area.bytes) bytes holds no page; use 4K or more")
+                part: .maxMapCount,
+                problem: "a max_map_count of \(maxMapCount) leaves no room for a mapping",
+                remedy: "use at least 1")
         }
-        let slots = swap.reduce(0) { $0 + $1.bytes >> pageShift }
+    }
+}
+
+extension MachineConfiguration {
+    private func validateSwap() throws(ImpossibleMachine) {
+        var slots: UInt64 = 0
+        for area in swap {
+            let pages = area.bytes >> pageShift
+            guard pages > 0 else {
+                throw ImpossibleMachine(
+                    part: .swap, problem: "a swap area of \(area.bytes) bytes holds no page",
+                    remedy: "use at least 4K")
+            }
+            slots += pages
+        }
         guard slots < PageTrace.slotLimit else {
             throw ImpossibleMachine(
-                description: "\(slots) pages of swap are more than can be numbered; use up to 4T")
+                part: .swap, problem: "\(slots) pages of swap are more than can be numbered",
+                remedy: "use less than 4 TiB")
+        }
+        guard swap.count <= 32 else {
+            throw ImpossibleMachine(
+                part: .swap, problem: "\(swap.count) swap areas are too many", remedy: "use up to 32")
         }
         guard (0...200).contains(swappiness) else {
             throw ImpossibleMachine(
-                description: "a swappiness of \(swappiness) is not possible; use 0 to 200")
+                part: .swappiness, problem: "a swappiness of \(swappiness) is not possible",
+                remedy: "use 0 to 200")
         }
-        guard maxMapCount >= 1 else {
-            throw ImpossibleMachine(
-                description: "a max_map_count of \(maxMapCount) leaves no room for a mapping")
-        }
+    }
+}
+
+extension ImpossibleMachine {
+    fileprivate init(_ error: MemoryConfigurationError) {
+        self.init(part: .memory, problem: error.problem, remedy: error.remedy)
     }
 }

@@ -17,7 +17,7 @@ import Testing
             }
             try concurrently(4) { cpu in
                 var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
-                let task = try machine.spawn(on: cpu)
+                let task = machine.spawn(on: cpu)
                 let shared = try files.map { try task.map($0, pages: 3000) }
                 let own = try task.map(files[cpu % 3], pages: 3000, .private)
                 let anonymous = try task.mapPrivate(pages: 300)
@@ -65,7 +65,7 @@ import Testing
             memory: .mebibytes(8), contents: .bytes, cpus: 3)
         let pages = 3000
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(UInt64(pages)))
-        let tasks = try (0..<3).map { try machine.spawn(on: $0) }
+        let tasks = (0..<3).map { machine.spawn(on: $0) }
         let regions = try tasks.map { try $0.map(file, pages: pages) }
         let seed = Stress.seed()
         try concurrently(3) { cpu in

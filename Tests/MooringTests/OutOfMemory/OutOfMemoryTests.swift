@@ -8,8 +8,8 @@ import Testing
 @Suite struct OutOfMemoryTests {
     @Test func `the largest goes, and the one that asks goes on`() throws {
         let machine = try ReclaimBench.machine()
-        let large = try machine.spawn()
-        let small = try machine.spawn()
+        let large = machine.spawn()
+        let small = machine.spawn()
         try large.access(try large.mapPrivate(pages: 2500), .write)
         let region = try small.mapPrivate(pages: 2000)
         try small.access(region, .write)
@@ -26,9 +26,9 @@ import Testing
 
     @Test func `an adjustment protects, and one condemns`() throws {
         let machine = try ReclaimBench.machine()
-        let large = try machine.spawn()
-        let small = try machine.spawn()
-        let asking = try machine.spawn()
+        let large = machine.spawn()
+        let small = machine.spawn()
+        let asking = machine.spawn()
         try large.access(try large.mapPrivate(pages: 2500), .write)
         try small.access(try small.mapPrivate(pages: 300), .write)
         try large.setOOMScoreAdjustment(-1000)
@@ -43,8 +43,8 @@ import Testing
 
     @Test func `locked memory of a victim is freed too`() throws {
         let machine = try ReclaimBench.machine()
-        let victim = try machine.spawn()
-        let asking = try machine.spawn()
+        let victim = machine.spawn()
+        let asking = machine.spawn()
         let locked = try victim.mapPrivate(pages: 3000)
         try victim.mlock(locked)
         try asking.access(try asking.mapPrivate(pages: 2000), .write)
@@ -63,9 +63,9 @@ import Testing
 
     @Test func `mlock that finds no memory makes room, or fails`() throws {
         let machine = try ReclaimBench.machine()
-        let other = try machine.spawn()
+        let other = machine.spawn()
         try other.access(try other.mapPrivate(pages: 2000), .write)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 3000)
         try task.mlock(region)
         #expect(other.isKilled)
@@ -77,7 +77,7 @@ import Testing
 
     @Test func `nobody but the protected one is left: it goes`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         try task.setOOMScoreAdjustment(-1000)
         try task.access(try task.mapPrivate(pages: 2500), .write)
         let more = try task.mapPrivate(pages: 2500)

@@ -9,7 +9,7 @@ import Testing
 @Suite struct FileReclaimTests {
     @Test func `a file larger than memory is read through without an end`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try machine.mapDisk(task, pages: 20_000)
         try task.access(region, .read)
         try machine.audit()
@@ -27,7 +27,7 @@ import Testing
 
     @Test func `what was read last is still there`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try machine.mapDisk(task, pages: 20_000)
         try task.access(region, .read)
         #expect(try task.resident(region[18_000..<20_000]) == 2000)
@@ -36,7 +36,7 @@ import Testing
 
     @Test func `a page that is used between scans outlives those that are not`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let hot = try machine.mapDisk(task, pages: 500, named: "hot")
         let cold = try machine.mapDisk(task, pages: 30_000, named: "cold")
         for chunk in 0..<30 {
@@ -50,7 +50,7 @@ import Testing
 
     @Test func `a program's memory stays while there are file pages to take`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let own = try task.mapPrivate(pages: 2000)
         try task.access(own, .write)
         try machine.pressWithFile(pages: 10_000)
@@ -60,7 +60,7 @@ import Testing
 
     @Test func `locked pages of a file are never taken, nor looked at twice`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let locked = try machine.mapDisk(task, pages: 2000)
         try task.mlock(locked)
         try machine.pressWithFile(pages: 20_000)
@@ -73,7 +73,7 @@ import Testing
 
     @Test func `a frame released too early is locked anew by reclaim`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let locked = try machine.mapDisk(task, pages: 10)
         try task.mlock(locked)
         // What a count that errs low comes to: an unlock that takes the last count away.
@@ -101,7 +101,7 @@ import Testing
 
     @Test func `what was written reaches the device before its frame is taken`() throws {
         let machine = try ReclaimBench.machine(contents: .bytes)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try machine.mapDisk(task, pages: 9000)
         for page in 0..<9000 {
             try task.write([UInt8(truncatingIfNeeded: page * 7)], at: region.page(page).address)
@@ -119,7 +119,7 @@ import Testing
 
     @Test func `a page that comes back soon is known and joins the active list`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         // What was used much is used no more, and a little more is wanted than is left beside it.
         let old = try machine.mapDisk(task, pages: 2000)
         for _ in 0..<3 {
@@ -136,7 +136,7 @@ import Testing
 
     @Test func `what a truncated file has left is forgotten`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(9000))
         let region = try task.map(file, pages: 9000)
         try task.access(region, .read)
@@ -152,7 +152,7 @@ import Testing
 
     @Test func `memory given free is dropped, unless it is written again`() throws {
         let machine = try ReclaimBench.machine(contents: .bytes)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 200)
         for page in 0..<200 { try task.write([7], at: region.page(page).address) }
         try task.madvise(region, .free)
@@ -167,7 +167,7 @@ import Testing
 
     @Test func `a page read twice by calls stays longer than one read once`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(300))
         for _ in 0..<3 { _ = try file.read(at: .bytes(0), length: .pages(300)) }
         machine.drainBatches()
@@ -180,7 +180,7 @@ import Testing
 
     @Test func `a device that fails is reported by msync, once`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try machine.mapDisk(task, pages: 10)
         try task.access(region, .write)
         machine.setFileDeviceFailures(.writes)

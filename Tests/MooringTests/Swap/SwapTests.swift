@@ -16,7 +16,7 @@ import Testing
 
     @Test func `a program larger than memory has its data again`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 10_000)
         for page in 0..<10_000 {
             try task.write([UInt8(truncatingIfNeeded: page * 3 + 1)], at: region.page(page).address)
@@ -45,7 +45,7 @@ import Testing
 
     @Test func `swapped pages are shared by a fork, and copied when one side writes`() throws {
         let machine = try Self.machine()
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let region = try parent.mapPrivate(pages: 64)
         for page in 0..<64 { try parent.write([UInt8(page)], at: region.page(page).address) }
         try parent.pageOut(region, machine)
@@ -77,7 +77,7 @@ import Testing
 
     @Test func `calls meet swapped pages`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 40)
         for page in 0..<40 { try task.write([UInt8(page)], at: region.page(page).address) }
         try task.pageOut(region, machine)
@@ -110,7 +110,7 @@ import Testing
 
     @Test func `mlock brings swapped pages back and keeps them`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 500)
         for page in 0..<500 { try task.write([UInt8(page % 251)], at: region.page(page).address) }
         try task.pageOut(region, machine)
@@ -125,7 +125,7 @@ import Testing
 
     @Test func `memory files are swapped out and come back, truncated or not`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "m", kind: .memory, length: .pages(2000))
         let region = try task.map(file, pages: 2000)
         for page in 0..<2000 { try task.write([UInt8(page % 250)], at: region.page(page).address) }
@@ -150,7 +150,7 @@ import Testing
 
     @Test func `a locked segment stays, those of its pages too that came before`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let segment = try machine.makeSegment(length: .pages(300))
         let address = try task.shmat(segment)
         let region = Region(address: address, length: 300 * pageSize)
@@ -171,7 +171,7 @@ import Testing
 
     @Test func `a full swap area leaves pages where they are`() throws {
         let machine = try Self.machine(swap: .mebibytes(2))
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 4000)
         try task.access(region, .write)
         try machine.audit()
@@ -191,7 +191,7 @@ import Testing
 
     @Test func `a swap device that fails loses nothing that is in memory`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 100)
         for page in 0..<100 { try task.write([UInt8(page)], at: region.page(page).address) }
         machine.setSwapDeviceFailures(.writes)
@@ -215,7 +215,7 @@ import Testing
 
     @Test func `a page given up cold goes before others`() throws {
         let machine = try Self.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let kept = try task.mapPrivate(pages: 1000)
         let cold = try task.mapPrivate(pages: 1000)
         try task.access(cold, .write)
@@ -233,7 +233,7 @@ import Testing
 
     @Test func `a machine without swap leaves anonymous memory alone`() throws {
         let machine = try ReclaimBench.machine()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 1000)
         try task.access(region, .write)
         try task.madvise(region, .pageOut)
