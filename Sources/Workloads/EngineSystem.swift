@@ -91,6 +91,8 @@ package final class EngineSystem: MemorySystem {
             return .value(0)
         default:
             let task = try task(for: operation)
+            // Another's need for memory may have ended it since its last operation.
+            if task.isKilled { return .signal(.outOfMemory, address: 0) }
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }

@@ -6,7 +6,7 @@
 //         locked as they come and not populated, and stays with the VMA whatever becomes of it.
 // LOCKS   The address space's lock, exclusive for the flags and for counting the pages that are
 //         there; shared for populating afterwards. No reverse map is walked.
-// SEE     Mlock/MlockCount.swift for what being locked means for one frame.
+// SEE     Mlock/CountedMlock.swift for what being locked means for one frame.
 
 extension AddressSpaces {
     /// Locks a range and, unless `onFault`, makes its pages present.
@@ -177,13 +177,20 @@ extension AddressSpaces {
         defer { space.lockChanges.storeReleasing(0) }
         let isLocked = new.contains(.locked)
         let wasLocked = old.contains(.locked)
-        if wasLocked, !isLocked { countLock(.munlock, space, from: start, to: end, on: cpu) }
+        // The design that asks others whether they lock a page has to have this one unlocked first.
+        let unlocksFirst = batches.mlockDesign == .count
+        if wasLocked, !isLocked, unlocksFirst {
+            countLock(.munlock, space, from: start, to: end, on: cpu)
+        }
         let merged: VMARef
         do {
             merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
         } catch {
-            if wasLocked, !isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
+            if wasLocked, !isLocked, unlocksFirst { countLock(.mlock, space, from: start, to: end, on: cpu) }
             throw error
+        }
+        if wasLocked, !isLocked, !unlocksFirst {
+            countLock(.munlock, space, from: start, to: end, on: cpu)
         }
         if isLocked, !wasLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
         return merged
@@ -202,6 +209,7 @@ extension AddressSpaces {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
                 countLock(request, table, from: address, to: next, on: cpu)
+                batches.settleUnlocks(with: unmapper.map, on: cpu)
             }
             address = next
         }

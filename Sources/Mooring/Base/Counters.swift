@@ -35,8 +35,6 @@ package enum Event: String, CaseIterable, Sendable {
     case pgscanFile = "pgscan_file"
     case pgstealAnon = "pgsteal_anon"
     case pgstealFile = "pgsteal_file"
-    case kswapdLowWatermarkHitQuickly = "kswapd_low_wmark_hit_quickly"
-    case kswapdHighWatermarkHitQuickly = "kswapd_high_wmark_hit_quickly"
     case pageoutrun
     case pgrotated
     case dropPagecache = "drop_pagecache"
@@ -54,7 +52,6 @@ package enum Event: String, CaseIterable, Sendable {
     case tlbLocalFlushAll = "nr_tlb_local_flush_all"
     case tlbLocalFlushOne = "nr_tlb_local_flush_one"
     case swapRa = "swap_ra"
-    case swapRaHit = "swap_ra_hit"
     case oomKill = "oom_kill"
 
     // Not in vmstat: what the kernel tells by tracepoints, or not at all.
@@ -68,6 +65,10 @@ package enum Event: String, CaseIterable, Sendable {
     case faultCopyOnWrite = "mooring_fault_copy_on_write"
     case faultReuse = "mooring_fault_reuse"
     case faultAroundMapped = "mooring_fault_around_mapped"
+    /// Walks from a frame to those who map it, each under the lock of a reverse map, and VMAs that
+    /// they looked at.
+    case reverseMapWalk = "mooring_reverse_map_walk"
+    case reverseMapStep = "mooring_reverse_map_step"
     case faultSwapIn = "mooring_fault_swap_in"
     case faultSpurious = "mooring_fault_spurious"
 

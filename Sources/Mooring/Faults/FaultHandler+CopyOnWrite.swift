@@ -31,6 +31,7 @@ extension FaultHandler {
                 frame.set(.exclusive)
                 table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
                 cpu.count(.faultReuse)
+                cpu.count(.pgreuse)
             }
             table.unlock(on: cpu)
             return .resolved
@@ -106,6 +107,7 @@ extension FaultHandler {
             cpu.count(.faultAnonymous)
         }
         table.unlock(on: cpu)
+        if fault.vma.flags.contains(.locked) { counts.batches.settleUnlocks(with: map, on: cpu) }
         fault.slot.resident(.anonymous).add(1)
         // ORDER: flushed before the old frame's reference goes.
         tlb.flush(fault.space, pages: 1, on: cpu)

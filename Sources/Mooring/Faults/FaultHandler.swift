@@ -38,11 +38,8 @@ struct FaultHandler {
         let frames: FrameTable
         let memory: PhysicalMemory
         let supply: FrameSupply
-        let tables: PageTables
-        let groups: AnonGroups
-        let cache: PageCache
+        let map: ReverseMap
         let swap: SwapCache
-        let counts: MapCounts
         let tlb: TLB
         let clock: CostTable
         let zeroFrame: PFN
@@ -69,15 +66,17 @@ struct FaultHandler {
     var supply: FrameSupply { parts.pointee.supply }
     var allocator: FrameAllocator { supply.allocator }
     @inline(__always)
-    var tables: PageTables { parts.pointee.tables }
+    var map: ReverseMap { parts.pointee.map }
     @inline(__always)
-    var groups: AnonGroups { parts.pointee.groups }
+    var tables: PageTables { map.tables }
     @inline(__always)
-    var cache: PageCache { parts.pointee.cache }
+    var groups: AnonGroups { map.groups }
+    @inline(__always)
+    var cache: PageCache { map.cache }
     @inline(__always)
     var swap: SwapCache { parts.pointee.swap }
     @inline(__always)
-    var counts: MapCounts { parts.pointee.counts }
+    var counts: MapCounts { map.counts }
     @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
     @inline(__always)

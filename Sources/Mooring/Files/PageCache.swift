@@ -194,7 +194,7 @@ struct PageCache {
     ) {
         file.index.insert(offset, pfn)
         // SHM_LOCK: the segment's pages go to the unevictable list as they come.
-        if file.pointer.pointee.isLocked { frame.set(.unevictable) }
+        if file.pointer.pointee.isLocked, batches.mlockDesign != .none { frame.set(.unevictable) }
         let zone = frame.zoneIndex
         cpu.add(1, to: .filePages, zone: zone)
         if file.kind == .memory { cpu.add(1, to: .shmem, zone: zone) }

@@ -22,7 +22,7 @@ struct Truncation {
         guard length < old else { return }
         let first = ByteCount(length).pagesRoundedUp
         cache.remove(file, from: first, through: .max, on: cpu)
-        unmap(file, from: first, through: .max, scope: .pages, on: cpu)
+        unmap(file, from: first, through: .max, scope: .truncatedPages, on: cpu)
         clearTail(of: file, from: length, on: cpu)
     }
 

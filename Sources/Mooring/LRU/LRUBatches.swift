@@ -10,7 +10,7 @@
 // LOCKS      A batch belongs to its CPU. A word of rank lru taken around each use would cost 6 ns a
 //            fault, so `Machine.drainBatches` enters each CPU in turn instead (rank cpu) and the
 //            batch needs none.
-// SEE        Mlock/MlockCount.swift for what the requests of the mlock batch mean.
+// SEE        Mlock/CountedMlock.swift for what the requests of the mlock batch mean.
 
 /// What a batch entry asks for; kept in the top bits beside the frame's number.
 enum LRURequest: UInt64 {
@@ -27,6 +27,8 @@ enum LRURequest: UInt64 {
     case activate = 5
     /// A frame is not needed soon (MADV_COLD): it goes to the head of its inactive list.
     case deactivate = 6
+    /// A marked frame belongs on the unevictable list, where nothing counts (the 2008 design).
+    case cull = 7
 }
 
 /// One CPU's batch.
@@ -45,12 +47,18 @@ struct LRUBatches {
         let allocator: FrameAllocator
         let batches: UnsafeMutablePointer<LRUBatch>
         let cpuCount: Int
+        let mlockDesign: MlockDesign
+        /// One a CPU in the design that needs them.
+        let waitingUnlocks: UnsafeMutablePointer<WaitingUnlocks>?
     }
 
     // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
+    init(
+        frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int,
+        mlockDesign: MlockDesign = .count
+    ) {
         // A batch is four cache lines; aligned, no two CPUs share one.
         let batches = UnsafeMutableRawPointer.allocate(
             byteCount: 2 * cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
@@ -60,7 +68,17 @@ struct LRUBatches {
         parts.initialize(
             to: Parts(
                 frames: frames, lists: lists, allocator: allocator, batches: batches,
-                cpuCount: cpuCount))
+                cpuCount: cpuCount, mlockDesign: mlockDesign,
+                waitingUnlocks: mlockDesign == .reverseMap ? .allocate(capacity: cpuCount) : nil))
+        parts.pointee.waitingUnlocks?.initialize(repeating: WaitingUnlocks(), count: cpuCount)
+    }
+
+    @inline(__always)
+    var mlockDesign: MlockDesign { parts.pointee.mlockDesign }
+
+    /// A CPU's unlocks that wait for their walks; nil in designs without.
+    func waitingUnlocks(_ cpu: CPU) -> UnsafeMutablePointer<WaitingUnlocks>? {
+        parts.pointee.waitingUnlocks.map { $0 + cpu.index }
     }
 
     @inline(__always)
@@ -78,6 +96,7 @@ struct LRUBatches {
     /// Gives the memory back.
     func deallocate() {
         batches.deallocate()
+        parts.pointee.waitingUnlocks?.deallocate()
         parts.deallocate()
     }
 
@@ -223,7 +242,15 @@ struct LRUBatches {
         let node = LRULists.node(ofZone: frame.zoneIndex)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
-        // RACE: the request may have moved it already, or a munlock have cleared the mark.
+        cullListed(frame, node: node, on: cpu)
+    }
+
+    /// Moves a frame that is marked and on an evictable list to the unevictable one.
+    ///
+    /// Under the node's lock.
+    private func cullListed(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        // RACE: the request may have moved it already, or a munlock have cleared the mark; or it is
+        // isolated, and its holder puts it back by its mark.
         guard frame.has([.onLRU, .mlocked]), !frame.has(.unevictable) else { return }
         lists.moveToUnevictable(frame, node: node, on: cpu)
         cpu.count(.unevictableCulled)
@@ -270,6 +297,7 @@ struct LRUBatches {
         case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
         case .activate: activate(pfn, frame, node: node, on: cpu)
         case .deactivate: deactivate(pfn, frame, node: node, on: cpu)
+        case .cull: cullListed(frame, node: node, on: cpu)
         }
     }
 

@@ -56,7 +56,8 @@ public final class Machine: @unchecked Sendable {
         let memory = PhysicalMemory(frameCount: frames.count)
         let lists = LRULists(frames: frames, nodeCount: configuration.nodes)
         let batches = LRUBatches(
-            frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count)
+            frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count,
+            mlockDesign: configuration.mlockDesign)
         let supply = FrameSupply(allocator: allocator)
         let device = Device(frames: frames, batches: batches, costs: configuration.costs)
         let workingset = Workingset(lists: lists)
@@ -87,22 +88,20 @@ public final class Machine: @unchecked Sendable {
             frames: frames, memory: memory, supply: supply, emptyTable: zeroFrame)
         let counts = MapCounts(frames: frames, batches: batches)
         let tlb = TLB(cpuCount: cpus.count)
-        let unmapper = Unmapper(
-            tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb)
         let groups = AnonGroups()
+        let map = ReverseMap(
+            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts)
+        let unmapper = Unmapper(map: map, swap: swap, tlb: tlb)
         let faults = FaultHandler(
             .init(
-                frames: frames, memory: memory, supply: supply, tables: tables, groups: groups,
-                cache: cache, swap: swap, counts: counts, tlb: tlb, clock: configuration.costs,
+                frames: frames, memory: memory, supply: supply, map: map, swap: swap, tlb: tlb, clock: configuration.costs,
                 zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
                 keepsBytes: keepsBytes))
         let writeBack = WriteBack(cache: cache, tables: tables, tlb: tlb, device: device)
         let reclaim = Reclaimer(
             .init(
                 frames: frames, allocator: allocator, batches: batches,
-                map: ReverseMap(
-                    frames: frames, tables: tables, groups: groups, cache: cache, counts: counts),
-                cache: cache, swap: swap, tlb: tlb, writeBack: writeBack, device: device,
+                map: map, cache: cache, swap: swap, tlb: tlb, writeBack: writeBack, device: device,
                 swappiness: configuration.swappiness, cpuCount: cpus.count))
         let pressure = MemoryPressure(reclaim: reclaim, allocator: allocator)
         supply.setUnderPressure { pressure.take($0, on: $1) }

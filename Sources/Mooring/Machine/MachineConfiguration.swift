@@ -29,6 +29,8 @@ public struct MachineConfiguration: Sendable {
     public var maxMapCount = 65530
     /// How many pages a read fault on a file may map at once: a power of two, 1 for none around.
     public var faultAroundPages = 16
+    /// How locked memory is kept from reclaim.
+    public var mlockDesign = MlockDesign.count
     /// The size of each swap area, in the order in which they are used; none for a machine without.
     public var swap: [ByteCount] = []
     /// `vm.swappiness`: what swapping costs against reading a file again; 0 to 200, 100 the same.

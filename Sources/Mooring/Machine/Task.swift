@@ -247,7 +247,9 @@ extension Machine.Task {
     }
 
     /// Whether it was killed for want of memory: every access ends in ``Signal/outOfMemory``.
-    public var isKilled: Bool { enter { $0.space.isReaped } }
+    ///
+    /// True of some moment: another CPU may be killing it.
+    public var isKilled: Bool { process.space.isReaped }
 
     /// Gives or takes CAP_IPC_LOCK: whether RLIMIT_MEMLOCK binds.
     public func setLockPrivilege(_ isHeld: Bool) {

@@ -11,19 +11,29 @@
 enum UnmapScope {
     /// All, guard markers too: the VMA goes.
     case everything
-    /// All pages; guard markers stay (MADV_DONTNEED, truncation).
+    /// All pages; guard markers stay (MADV_DONTNEED).
     case pages
+    /// The same, called by who holds the lock of the file's mappings (truncation).
+    case truncatedPages
     /// Pages of the file only; private copies and guard markers stay (punching a hole).
     case filePages
+}
+
+extension UnmapScope {
+    /// Whether reverse maps may be walked: not by who holds the lock of one.
+    fileprivate var mayWalk: Bool {
+        switch self {
+        case .everything, .pages: true
+        case .truncatedPages, .filePages: false
+        }
+    }
 }
 
 /// Clears ranges of page tables.
 struct Unmapper {
     /// What it works with; constant.
     private struct Parts {
-        let tables: PageTables
-        let counts: MapCounts
-        let cache: PageCache
+        let map: ReverseMap
         let swap: SwapCache
         let tlb: TLB
         let buffers: UnsafeMutablePointer<PFN>
@@ -34,22 +44,22 @@ struct Unmapper {
 
     private static let capacity = 1024
 
-    init(
-        tables: PageTables, counts: MapCounts, cache: PageCache, swap: SwapCache, tlb: TLB
-    ) {
+    init(map: ReverseMap, swap: SwapCache, tlb: TLB) {
         parts = .allocate(capacity: 1)
         parts.initialize(
             to: Parts(
-                tables: tables, counts: counts, cache: cache, swap: swap, tlb: tlb,
+                map: map, swap: swap, tlb: tlb,
                 buffers: .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)))
     }
 
     @inline(__always)
-    var tables: PageTables { parts.pointee.tables }
+    var map: ReverseMap { parts.pointee.map }
     @inline(__always)
-    var counts: MapCounts { parts.pointee.counts }
+    var tables: PageTables { map.tables }
     @inline(__always)
-    var cache: PageCache { parts.pointee.cache }
+    var counts: MapCounts { map.counts }
+    @inline(__always)
+    var cache: PageCache { map.cache }
     @inline(__always)
     var swap: SwapCache { parts.pointee.swap }
     @inline(__always)
@@ -100,6 +110,9 @@ struct Unmapper {
                 unmap(
                     table, vma, space, from: address, to: next, scope: scope, into: &gather,
                     on: cpu)
+                if vma.flags.contains(.locked) {
+                    batches.settleUnlocks(with: scope.mayWalk ? map : nil, on: cpu)
+                }
             }
             address = next
         }
@@ -182,8 +195,8 @@ struct Unmapper {
     ) -> Bool {
         switch scope {
         case .filePages: return false
-        case .pages where entry.isGuard: return false
-        case .pages, .everything: break
+        case .pages where entry.isGuard, .truncatedPages where entry.isGuard: return false
+        case .pages, .truncatedPages, .everything: break
         }
         guard entry.isGuard || entry.isSwapped else { return false }
         _ = table.take(index)

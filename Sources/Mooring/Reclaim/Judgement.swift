@@ -45,7 +45,7 @@ extension Reclaimer {
         case .file(let file):
             // SHM_LOCK: those that were there when it was called are found here.
             if file.pointer.pointee.isLocked {
-                frame.set(.unevictable)
+                if batches.mlockDesign != .none { frame.set(.unevictable) }
                 return .keep
             }
             return swapOut(pfn, frame, owner, &round, on: cpu)

@@ -96,7 +96,7 @@ struct Reclaimer {
 
     /// Looks through a node's lists as far as the round's priority says, or until enough is free.
     func shrink(node: Int, _ round: inout ReclaimRound, on cpu: CPU) {
-        let maySwap = swap.freeSlots > 0
+        let maySwap = swap.isOfUse
         var plan = ScanPlan(
             lists: lists, node: node, round: round, swappiness: maySwap ? swappiness : 0)
         while round.reclaimed < round.target, let list = plan.next(Reclaimer.batch) {

@@ -64,6 +64,7 @@ struct ReverseMap {
         of pfn: PFN, _ frame: FrameRef, owner: FrameOwner, on cpu: CPU,
         _ body: (Place) -> Bool
     ) {
+        cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
         switch owner {
         case .group(let group):
@@ -97,6 +98,7 @@ struct ReverseMap {
     private func visit(
         _ pfn: PFN, _ offset: UInt64, _ vma: VMARef, on cpu: CPU, _ body: (Place) -> Bool
     ) -> Bool {
+        cpu.count(.reverseMapStep)
         let address = vma.start + (offset - vma.pageOffset) << pageShift
         let space = vma.addressSpace
         guard let table = tables.find(root: space.root, address) else { return true }

@@ -19,6 +19,7 @@ private struct SwapState {
     var slots: SwapSlots
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
+    var cachedCount = 0
     /// How many page-table entries name each slot, and one for a file in memory.
     let counts: UnsafeMutablePointer<UInt32>
     /// The frame that holds each slot's page, the shadow of one that did, or nothing.
@@ -84,6 +85,10 @@ struct SwapCache {
     var totalSlots: Int { state.pointee.slots.count }
     var freeSlots: Int { state.pointee.slots.freeCount }
 
+    /// Whether reclaim can win anything from pages without a file: a slot is free, or a frame is in
+    /// the cache that may only have to be let go.
+    var isOfUse: Bool { state.pointee.slots.freeCount > 0 || state.pointee.cachedCount > 0 }
+
     /// Where a slot lies: the area's number and the slot's in it.
     func place(of slot: UInt32) -> (area: Int, offset: Int) {
         state.pointee.slots.place(of: slot)
@@ -135,6 +140,7 @@ struct SwapCache {
         state.pointee.slotOfFrame[pfn.index] = slot
         frame.counts.add(FrameRef.oneReference)
         frame.set(.swapCached)
+        state.pointee.cachedCount += 1
         cpu.add(1, to: .swapCached, zone: frame.zoneIndex)
     }
 
@@ -252,6 +258,7 @@ struct SwapCache {
     private func drop(_ pfn: PFN, _ slot: UInt32, on cpu: CPU) {
         let frame = frames[pfn]
         frame.clear(.swapCached)
+        state.pointee.cachedCount -= 1
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         free(slot)
     }
@@ -282,6 +289,7 @@ struct SwapCache {
         let slot = slot(of: pfn)
         let zone = frame.zoneIndex
         frame.clear(.swapCached)
+        state.pointee.cachedCount -= 1
         cpu.add(-1, to: .swapCached, zone: zone)
         if state.pointee.counts[Int(slot)] == 0 {
             // Nobody is left who would ask for it.
@@ -309,6 +317,7 @@ struct SwapCache {
         state.pointee.counts[Int(slot)] = 1
         state.pointee.cached[Int(slot)] = .none
         frame.clear(.swapCached)
+        state.pointee.cachedCount -= 1
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         return true
     }

@@ -18,62 +18,40 @@
 //            the count grows only where there is no debt.
 // SEE        Mooring.docc/LifeOfALockedPage.md, "Races".
 
+/// The unevictable list counts the locked VMAs that map each of its frames.
+struct CountedMlock: MlockPolicy {
+    let batches: LRUBatches
+
+    @inline(__always)
+    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        batches.markLocked(frame, on: cpu)
+        frame.counts.add(FrameRef.oneReference)
+        batches.requestTakingReference(.mlock, pfn, on: cpu)
+    }
+
+    @inline(__always)
+    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        batches.markLocked(frame, on: cpu)
+        batches.requestTakingReference(.mlockNew, pfn, on: cpu)
+    }
+
+    /// Nothing changes at once; the drain decides by the count.
+    @inline(__always)
+    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        frame.counts.add(FrameRef.oneReference)
+        batches.requestTakingReference(.munlock, pfn, on: cpu)
+    }
+
+    func settle(with map: ReverseMap?, on cpu: CPU) {}
+
+    /// Marks the frame and counts nothing: whoever isolated it puts it back on the unevictable list,
+    /// where its count starts at 0.
+    ///
+    /// That is low by one; the VMA's munlock finds the count at 0 and clears the mark all the same.
+    func lockLazily(_ frame: FrameRef, on cpu: CPU) { batches.markLocked(frame, on: cpu) }
+}
+
 extension LRUBatches {
-    /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
-    /// the count.
-    ///
-    /// The caller's page-table lock and mapping keep the frame alive.
-    @inline(__always)
-    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        mark(frame, on: cpu)
-        frame.counts.add(FrameRef.oneReference)
-        requestTakingReference(.mlock, pfn, on: cpu)
-    }
-
-    /// The same for a frame that was never on a list; takes over the reference that the caller
-    /// counted for the batch.
-    @inline(__always)
-    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        mark(frame, on: cpu)
-        requestTakingReference(.mlockNew, pfn, on: cpu)
-    }
-
-    /// A frame leaves a locked VMA, or the VMA is unlocked.
-    ///
-    /// Nothing changes at once: other locked VMAs may map it. The drain decides by the count.
-    @inline(__always)
-    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        frame.counts.add(FrameRef.oneReference)
-        requestTakingReference(.munlock, pfn, on: cpu)
-    }
-
-    /// Marks a frame that reclaim found in a locked VMA, and says whether the VMA is locked.
-    ///
-    /// Runs under the lock of the table that maps the frame there. Nothing is counted: whoever
-    /// isolated the frame puts it back on the unevictable list, where its count starts at 0. That
-    /// is low by one; the VMA's munlock finds the count at 0 and clears the mark all the same.
-    ///
-    /// RACE: munlock changes the flags of a VMA after it has counted its pages off, so the flag may
-    /// be seen when this page's turn is over, and a mark that is set then would never be cleared.
-    /// `lockChanges` is set before the first page's turn, and pages take their turns under their
-    /// table's lock, which is held here: who does not see it comes before the page's turn, or after
-    /// the flags have changed.
-    func lockLazily(_ frame: FrameRef, by vma: VMARef, on cpu: CPU) -> Bool {
-        let isChanging = vma.addressSpace.lockChanges.loadAcquiring() != 0
-        guard vma.flags.contains(.locked) else { return false }
-        // Which way it goes is known next time; until then the frame had better stay.
-        if !isChanging { mark(frame, on: cpu) }
-        return true
-    }
-
-    @inline(__always)
-    private func mark(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.mlocked), !frame.testAndSet(.mlocked) {
-            cpu.add(1, to: .mlock, zone: frame.zoneIndex)
-            cpu.count(.unevictableMlocked)
-        }
-    }
-
     /// Counts a locked mapping of a frame, moving it to the unevictable list if it is not there.
     ///
     /// `isNew` says that no batch of additions has the frame: it is listed here.
