@@ -93,7 +93,9 @@ extension AddressSpaces {
             readAhead(vma, from: start, to: end, on: cpu)
         case .cold, .pageOut:
             if isFixed || vma.flags.contains(.locked) { throw .EINVAL }
-            giveUp(vma, space, from: start, to: end, at: advice == .pageOut ? .once : .leisure, on: cpu)
+            giveUp(
+                vma, space, from: start, to: end, at: advice == .pageOut ? .once : .leisure,
+                on: cpu)
         case .collapse:
             try checkCollapse(vma, space, from: start, to: end)
         default: break

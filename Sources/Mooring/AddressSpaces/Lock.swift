@@ -186,7 +186,9 @@ extension AddressSpaces {
         do {
             merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
         } catch {
-            if wasLocked, !isLocked, unlocksFirst { countLock(.mlock, space, from: start, to: end, on: cpu) }
+            if wasLocked, !isLocked, unlocksFirst {
+                countLock(.mlock, space, from: start, to: end, on: cpu)
+            }
             throw error
         }
         if wasLocked, !isLocked, !unlocksFirst {

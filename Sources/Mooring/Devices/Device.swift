@@ -28,7 +28,9 @@ private struct DeviceState {
 
 /// What a device is told to fail at, to see what becomes of those who rely on it.
 public struct DeviceFailures: OptionSet, Sendable {
+    /// One bit for each kind of failure.
     public let rawValue: UInt8
+    /// Takes the bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Every read ends in an error.

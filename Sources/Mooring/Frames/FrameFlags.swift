@@ -135,7 +135,7 @@ package struct FrameFlags: OptionSet, Sendable {
             lock: "page table", list: "any", allowedAtFree: true),
         Row(
             flag: .workingset, name: "workingset",
-            meaning: "was on an active list before: coming back soon is a refault of something used",
+            meaning: "was on an active list before, so that its refault is one of something used",
             setBy: "deactivation, refaults", clearedBy: "freeing", lock: "none (a hint)",
             list: "any", allowedAtFree: true),
         Row(

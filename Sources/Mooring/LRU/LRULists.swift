@@ -131,9 +131,7 @@ struct LRULists {
     func noteCost(_ cost: Int, ofFile isFile: Bool, node: Int) {
         nodes[node].costs[isFile ? 1 : 0] += cost
         let listed = LRUList.allCases.reduce(0) { $0 + nodes[node].ends[$1.rawValue].count }
-        while nodes[node].costs[0] + nodes[node].costs[1] > listed / 4, nodes[node].costs[0] > 0
-            || nodes[node].costs[1] > 0
-        {
+        while nodes[node].costs[0] + nodes[node].costs[1] > max(1, listed / 4) {
             nodes[node].costs[0] /= 2
             nodes[node].costs[1] /= 2
         }

@@ -94,7 +94,8 @@ public final class Machine: @unchecked Sendable {
         let unmapper = Unmapper(map: map, swap: swap, tlb: tlb)
         let faults = FaultHandler(
             .init(
-                frames: frames, memory: memory, supply: supply, map: map, swap: swap, tlb: tlb, clock: configuration.costs,
+                frames: frames, memory: memory, supply: supply, map: map, swap: swap, tlb: tlb,
+                clock: configuration.costs,
                 zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
                 keepsBytes: keepsBytes))
         let writeBack = WriteBack(cache: cache, tables: tables, tlb: tlb, device: device)
@@ -199,13 +200,6 @@ public final class Machine: @unchecked Sendable {
         .pages(UInt64(allocator.freeFrames + allocator.usedPerCPUFrames))
     }
 
-    /// Waits, on CPU 0, for everything that is being written.
-    package func endWrites() {
-        cpus[0].enter()
-        while device.waitForOldest(on: cpus[0]) || swap.device.waitForOldest(on: cpus[0]) {}
-        cpus[0].leave()
-    }
-
     /// Hands over what every CPU's batches hold, as the kernel does before it reports.
     package func drainBatches() {
         for cpu in cpus {
@@ -266,7 +260,8 @@ extension MachineConfiguration {
         }
         guard swap.count <= 32 else {
             throw ImpossibleMachine(
-                part: .swap, problem: "\(swap.count) swap areas are too many", remedy: "use up to 32")
+                part: .swap, problem: "\(swap.count) swap areas are too many",
+                remedy: "use up to 32")
         }
         guard (0...200).contains(swappiness) else {
             throw ImpossibleMachine(

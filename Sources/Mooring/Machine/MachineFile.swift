@@ -74,16 +74,6 @@ extension Machine {
     }
 }
 
-extension Machine {
-    /// Makes the device that files are on fail from now on, or work again.
-    public func setFileDeviceFailures(_ failures: DeviceFailures) { device.failures = failures }
-
-    /// Makes the device that swap areas are on fail from now on, or work again.
-    public func setSwapDeviceFailures(_ failures: DeviceFailures) {
-        swap.device.failures = failures
-    }
-}
-
 extension Machine.File {
     /// ftruncate(2).
     public func truncate(to length: ByteCount) {

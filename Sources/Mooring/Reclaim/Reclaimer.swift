@@ -99,8 +99,8 @@ struct Reclaimer {
         let maySwap = swap.isOfUse
         var plan = ScanPlan(
             lists: lists, node: node, round: round, swappiness: maySwap ? swappiness : 0)
-        while round.reclaimed < round.target, let list = plan.next(Reclaimer.batch) {
-            let length = min(Reclaimer.batch, plan.take(list, Reclaimer.batch))
+        while round.reclaimed < round.target, let list = plan.next() {
+            let length = plan.take(list, Reclaimer.batch)
             if !list.isActive {
                 scanInactive(list, node: node, count: length, &round, on: cpu)
             } else if isInactiveLow(list.isFile, node: node) {
@@ -120,6 +120,50 @@ struct Reclaimer {
         round.ignoresUse = true
         note(count, isFile: isFile, &round, on: cpu)
         reclaimIsolated(count, &round, on: cpu)
+    }
+
+    /// Reclaims so many frames of any node because somebody asked for it.
+    ///
+    /// - Returns: How many frames it freed.
+    func reclaim(_ frames: Int, on cpu: CPU) -> Int {
+        batches.drain(on: cpu)
+        var total = 0
+        var priority = ReclaimRound.firstPriority
+        while total < frames, priority >= 0 {
+            var freed = 0
+            for node in 0..<lists.nodeCount where total < frames {
+                var round = ReclaimRound(
+                    agent: .proactive, target: frames - total, highest: .movable)
+                round.priority = priority
+                shrink(node: node, &round, on: cpu)
+                freed += round.reclaimed
+                total += round.reclaimed
+            }
+            // Deeper only where this depth gives little, and what is being written comes first.
+            if freed < Reclaimer.batch, !waitForWrite(on: cpu) || freed == 0 { priority -= 1 }
+        }
+        batches.drain(on: cpu)
+        return total
+    }
+
+    /// Looks at so many frames at the tails of each node's inactive lists.
+    ///
+    /// - Returns: How many frames it freed.
+    func scanInactive(_ frames: Int, on cpu: CPU) -> Int {
+        batches.drain(on: cpu)
+        var round = ReclaimRound(agent: .proactive, target: frames, highest: .movable)
+        for node in 0..<lists.nodeCount {
+            for list in [LRUList.inactiveAnon, .inactiveFile] {
+                var left = min(frames, lists.count(list, node: node))
+                while left > 0 {
+                    let count = min(left, Reclaimer.batch)
+                    scanInactive(list, node: node, count: count, &round, on: cpu)
+                    left -= count
+                }
+            }
+        }
+        batches.drain(on: cpu)
+        return round.reclaimed
     }
 
     /// Waits for writes that are under way, one of each device; `false` if there are none.

@@ -38,8 +38,8 @@ struct ScanPlan {
         )
     }
 
-    /// A list of which frames are left to look at; each gets its turn. Nil at the end.
-    mutating func next(_ batch: Int) -> LRUList? {
+    /// A list of which frames are left to look at, each in its turn; nil at the end.
+    mutating func next() -> LRUList? {
         for _ in 0..<4 {
             let index = turn
             turn = (turn + 1) % 4

@@ -303,9 +303,9 @@ struct SwapCache {
 
     /// Hands the slot of a cached frame over to the index of a file in memory.
     ///
-    /// - Parameters:
-    ///   - body: Given the slot under the lock; puts its number in the frame's place and takes the
-    ///     frame's references, or answers `false`.
+    /// `body` is given the slot under the lock; it puts its number in the frame's place and takes the
+    /// frame's references, or answers `false`.
+    ///
     /// - Returns: Whether the frame is out of the cache and the caller's to free.
     func handOver(
         _ pfn: PFN, _ frame: FrameRef, on cpu: CPU, _ body: (UInt32) -> Bool

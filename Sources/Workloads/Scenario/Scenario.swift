@@ -56,8 +56,8 @@ package struct Scenario: Hashable, Sendable {
 package struct MachineSettings: Hashable, Sendable {
     /// The settings, as a scenario writes them.
     package enum Name: String, Hashable, Sendable, CaseIterable {
-        case memory, nodes, cpus, contents, swap, swappiness, mlock, orders, tables, overcommit, maps
-        case seed
+        case memory, nodes, cpus, contents, swap, swappiness
+        case mlock, orders, tables, overcommit, maps, seed
     }
     /// Whether frames hold data.
     package enum Contents: String, Hashable, Sendable, CaseIterable {

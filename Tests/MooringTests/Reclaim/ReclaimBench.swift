@@ -39,18 +39,7 @@ extension Machine {
     /// Looks through all inactive lists, as reclaim does in the end: takes what was not used since,
     /// and what was being written before.
     func scanAllInactive() {
-        let cpu = cpus[0]
-        cpu.enter()
-        defer { cpu.leave() }
-        batches.drain(on: cpu)
-        for list in [LRUList.inactiveAnon, .inactiveFile] {
-            var round = ReclaimRound(agent: .daemon, target: .max, highest: .movable)
-            for _ in 0...lists.count(list, node: 0) / Reclaimer.batch {
-                spaces.reclaim.scanInactive(
-                    list, node: 0, count: Reclaimer.batch, &round, on: cpu)
-            }
-        }
-        batches.drain(on: cpu)
+        scanInactive(configuration.memory)
     }
 
     /// Fills memory by reading a large file once through.
