@@ -117,6 +117,7 @@ import Testing
     @Test(arguments: [
         (ImpossibleMachine.Part.memory, "add memory"), (.nodes, "1 to 16"), (.cpus, "1 to 1024"),
         (.maxMapCount, "at least 1"), (.faultAroundPages, "a power of two"),
+        (.swap, "at least 4K"), (.swappiness, "0 to 200"),
     ]) func `an impossible machine is refused with what has to change`(
         part: ImpossibleMachine.Part, remedy: String
     ) throws {
@@ -127,6 +128,8 @@ import Testing
         case .cpus: configuration.cpus = 1025
         case .maxMapCount: configuration.maxMapCount = 0
         case .faultAroundPages: configuration.faultAroundPages = 3
+        case .swap: configuration.swap = [.gibibytes(1), .bytes(4095)]
+        case .swappiness: configuration.swappiness = 201
         }
         let error = #expect(throws: ImpossibleMachine.self) { try Machine(configuration) }
         #expect(try #require(error).part == part)
