@@ -194,15 +194,36 @@ struct AddressSpaces {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
                     if !isPresent(address, for: kind, space, slot) { continue }
+                    address += pageSize
+                    continue
                 case .signal(let signal):
                     return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
                     return PopulateFailure(address: address, reason: .notMapped)
                 }
             }
+            if kind == .write { markDirty(address, slot, on: cpu) }
             address += pageSize
         }
         return nil
+    }
+
+    /// Marks a page dirty that was there for a write: nobody writes it, and the processor does not
+    /// know of it.
+    private func markDirty(_ address: UInt64, _ slot: AddressSpaceSlot, on cpu: CPU) {
+        let table = slot.table
+        let index = TableLevel.pte.index(of: address)
+        guard !table[index].isDirty else { return }
+        table.lock(on: cpu)
+        defer { table.unlock(on: cpu) }
+        let entry = table[index]
+        guard entry.isMapped, !entry.isUncounted, !entry.isDirty else { return }
+        let frame = frames[entry.frame]
+        if frame.has(.anonymous) {
+            frame.set(.dirty)
+        } else {
+            cache.markDirty(frame, on: cpu)
+        }
     }
 
     @inline(__always)

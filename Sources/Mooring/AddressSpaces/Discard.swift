@@ -38,8 +38,9 @@ extension AddressSpaces {
         guard entry.isMapped, !entry.isUncounted else { return 0 }
         let pfn = entry.frame
         let frame = frames[pfn]
-        // A page that a forked relative maps is needed there.
-        guard frame.has(.anonymous), frame.mapCount == 1 else { return 0 }
+        guard frame.has(.anonymous) else { return 0 }
+        // A page that was written back is needed by a forked relative that maps it too.
+        if frame.has(.dirty), frame.mapCount > 1 { return 0 }
         let marks = Entry.accessed | Entry.dirty
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)

@@ -295,7 +295,8 @@ extension AddressSpaces {
             guard hint == 0, size % huge == 0, !isShared else { return nil }
         }
         guard let low = gap(space, size + huge) else { return nil }
-        let difference = (offset &- low) & (huge - 1)
+        // The offset of anonymous memory means nothing.
+        let difference = ((file == nil ? 0 : offset) &- low) & (huge - 1)
         return difference == 0 ? low + huge : low + difference
     }
 

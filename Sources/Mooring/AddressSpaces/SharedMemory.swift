@@ -24,7 +24,6 @@ extension AddressSpaces {
         let isChosen = address == 0
         if flags.contains(.remap), place == 0 { throw .EINVAL }
         let size = segment.length.load().roundedUpToPages
-        if place &+ size < place { throw .EINVAL }
         guard segment.isSegment, cache.segmentLocks.attach(segment, on: caller.cpu) else {
             throw .EINVAL
         }
@@ -39,10 +38,12 @@ extension AddressSpaces {
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            if !isChosen, !flags.contains(.remap), place + size <= limits.userEnd,
-                !space.tree.isFree(start: place, end: place + size)
-            {
-                throw .EINVAL
+            if !isChosen, !flags.contains(.remap) {
+                let (end, wraps) = place.addingReportingOverflow(size)
+                if wraps { throw .EINVAL }
+                if end <= limits.userEnd, !space.tree.isFree(start: place, end: end) {
+                    throw .EINVAL
+                }
             }
             start = try mapLocked(
                 caller, address: place, length: size, protection: protection,

@@ -119,6 +119,17 @@ struct PageTables {
         return makeBelow(upper, .pud, in: space, address, on: cpu)
     }
 
+    /// Whether the root has a table below it that covers an address.
+    func hasUppermost(root: PFN, _ address: UInt64) -> Bool {
+        !table(root)[TableLevel.pgd.index(of: address)].isEmpty
+    }
+
+    /// Makes the table below the root that covers an address, if missing; `false` when no frame is
+    /// left.
+    func makeUppermost(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> Bool {
+        makeBelow(table(space.root), .pgd, in: space, address, on: cpu) != nil
+    }
+
     /// The table that an entry of `parent`, a table of this level, points at, made if missing.
     private func makeBelow(
         _ parent: TableRef, _ level: TableLevel, in space: AddressSpace, _ address: UInt64,
@@ -143,6 +154,31 @@ struct PageTables {
             }
         }
         return table(entry.frame)
+    }
+
+    /// As ``nextTable(root:_:end:)``, with the table of another address space that covers the same
+    /// addresses.
+    ///
+    /// LINUX: fork makes the tables of every level that the parent has, though they hold nothing.
+    func nextTable(
+        root: PFN, _ address: inout UInt64, end: UInt64, mirroredIn child: AddressSpace,
+        on cpu: CPU
+    ) throws(Errno) -> (source: TableRef, copy: TableRef)? {
+        while address < end {
+            var pfn = root
+            var copy = table(child.root)
+            var level = TableLevel.pgd
+            while step(&pfn, level.index(of: address)) {
+                guard let lower = makeBelow(copy, level, in: child, address, on: cpu) else {
+                    throw .ENOMEM
+                }
+                copy = lower
+                guard let below = level.below else { return (table(pfn), copy) }
+                level = below
+            }
+            address = level.next(after: address)
+        }
+        return nil
     }
 
     /// Frees the tables below the root that cover an address in `start..<end` and nothing outside
