@@ -19,6 +19,7 @@ struct MooringCommand: ParsableCommand {
               mooring record -o app.mooring -- ls  record a program of yours (needs perf)
               mooring run app.mooring --audit      give its memory to the engine, and check it
               mooring run lesson.scenario --on both  the same calls on this host's own kernel
+              mooring verify                       random work on both: does the engine agree?
               mooring bench --on both              what each operation costs, here and there
 
             A SOURCE is a recording (.mooring) or a scenario: a text with one operation a line. \
@@ -26,8 +27,8 @@ struct MooringCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, RecordCommand.self, ImportCommand.self, BenchCommand.self,
-            CountersCommand.self, FlagsCommand.self,
+            RunCommand.self, VerifyCommand.self, RecordCommand.self, ImportCommand.self,
+            BenchCommand.self, CountersCommand.self, FlagsCommand.self,
         ])
 }
 

@@ -17,43 +17,37 @@ package struct Reduction {
     ///   - operations: A list that ends in a disagreement.
     ///   - disagreement: Which.
     ///   - attempts: How often the work is done again at most.
-    ///   - disagrees: Does a list on two fresh systems and says what they disagree about.
+    ///   - disagrees: Does a list on two fresh systems and says what they disagree about. What it
+    ///     throws is taken for agreement: a part of the list may be work that cannot be done.
     package init(
-        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 150,
+        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 400,
         disagrees: ([Operation]) throws -> Disagreement?
-    ) rethrows {
+    ) {
         self.operations = operations
         self.disagreement = disagreement
         var left = attempts
-        var piece = max(1, operations.count / 2)
+        var piece = operations.count
         while left > 0 {
-            var start = 0
+            var end = self.operations.count
             var isShorter = false
-            while start < self.operations.count, left > 0 {
+            // From the end: what is done last is what matters least often.
+            while end > 0, left > 0 {
+                let start = max(0, end - piece)
                 var shorter = self.operations
-                shorter.removeSubrange(start..<min(start + piece, shorter.count))
+                // The first attempt leaves out nothing: the disagreement may have come earlier
+                // than it was looked for.
+                if piece < operations.count { shorter.removeSubrange(start..<end) }
                 left -= 1
                 // Another kind of disagreement would be about something else.
-                if let found = try disagrees(shorter), found.kind == disagreement.kind {
+                if let found = try? disagrees(shorter), found.kind == disagreement.kind {
                     self.operations = Array(shorter.prefix(found.step + 1))
                     self.disagreement = found
-                    isShorter = true
-                } else {
-                    start += piece
+                    isShorter = shorter.count < operations.count
                 }
+                end = min(start, self.operations.count)
             }
             if piece == 1, !isShorter { break }
             piece = max(1, piece / 2)
         }
-    }
-
-    /// The list as a scenario, which ends where the systems disagree.
-    package var scenario: String {
-        var scenario = Scenario()
-        scenario.items = operations.enumerated().map { index, operation in
-            Scenario.Item(line: index + 1, .operation(operation, expected: .anything))
-        }
-        let found = "\(disagreement.subject): " + disagreement.values.joined(separator: " / ")
-        return scenario.text + "# " + found + "\n"
     }
 }
