@@ -95,6 +95,11 @@ package struct SideBySide {
     }
 
     private mutating func follow(_ operation: Operation, _ outcome: Outcome) {
+        if case .signal(.outOfMemory, _) = outcome {
+            for each in [system, referee] { each.kill(operation.process) }
+            living.removeAll { $0 == operation.process }
+            states[operation.process] = nil
+        }
         guard case .value = outcome else { return }
         switch operation.call {
         case .spawn: living.append(operation.process)

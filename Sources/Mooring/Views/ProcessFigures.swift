@@ -46,7 +46,7 @@ extension ProcessFigures {
         stack = state.pointee.stackPages
         executable = state.pointee.executablePages
         code = min(state.pointee.codePages, executable)
-        tables = Int(space.tableCount.load()) - 1
+        tables = Int(space.tableCount.load())
         minorFaults = faults.all - faults.major
         majorFaults = faults.major
         peakResident = max(Int(space.peakResident.load()), resident)

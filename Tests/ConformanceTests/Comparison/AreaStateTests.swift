@@ -44,7 +44,7 @@ import Workloads
         var configuration = MachineConfiguration(memory: .mebibytes(64))
         configuration.contents = .bytes
         let machine = try Machine(configuration)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .kibibytes(16), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[0..<3], .write)

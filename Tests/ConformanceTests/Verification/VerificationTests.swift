@@ -132,6 +132,8 @@ private final class WrongSystem: MemorySystem {
         return outcome(try system.perform(operation))
     }
 
+    func kill(_ process: ProcessID) { system.kill(process) }
+
     func text(_ view: ProcessView, of process: ProcessID) throws -> String {
         text(try system.text(view, of: process))
     }
