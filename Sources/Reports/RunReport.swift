@@ -136,5 +136,6 @@ extension RunReport {
     /// shows otherwise is a finding, not a failure.
     package var hasFailed: Bool {
         summary.failureCount > 0 || (comparison?.differenceCount ?? 0) > 0
+            || comparison?.summaries.contains { $0.failureCount > 0 } == true
     }
 }

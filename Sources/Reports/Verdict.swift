@@ -14,11 +14,13 @@ struct Verdict: Hashable {
         let summary = report.summary
         var troubles: [String] = []
         if let stopped = report.stopped { troubles.append("Stopped early: \(stopped)") }
-        if summary.failureCount > 0 {
-            let verb = summary.failureCount == 1 ? "does" : "do"
+        let others = report.comparison?.summaries.dropFirst() ?? []
+        for run in [summary] + others where run.failureCount > 0 {
+            let verb = run.failureCount == 1 ? "does" : "do"
             troubles.append(
-                "\(Figures.count(summary.failureCount)) of "
-                    + "\(Figures.count(summary.checked, "claim")) \(verb) not hold.")
+                "\(Figures.count(run.failureCount)) of "
+                    + "\(Figures.count(run.checked, "claim")) \(verb) not hold"
+                    + (others.isEmpty ? "." : " on \(run.system)."))
         }
         if summary.differenceCount > 0 {
             troubles.append(

@@ -14,14 +14,14 @@ import Testing
     /// Changes a file's length and punches holes into it, on CPU 0.
     private static func shrinkAndGrow(
         _ file: Machine.File, turns: Int, _ random: inout SeededRandom
-    ) {
+    ) throws {
         for turn in 0..<turns {
             if turn % 3 == 2 {
                 let hole = random.pages(below: pages)
-                file.punchHole(
+                try file.punchHole(
                     at: .pages(UInt64(hole.lowerBound)), length: .pages(UInt64(hole.count)))
             } else {
-                file.truncate(
+                try file.truncate(
                     to: .pages(UInt64(turn % 3 == 0 ? random.below(pages / 2) : pages)))
             }
         }
@@ -45,7 +45,7 @@ import Testing
             try concurrently(4) { cpu in
                 var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
                 if cpu == 0 {
-                    FileConcurrencyTests.shrinkAndGrow(file, turns: turns, &random)
+                    try FileConcurrencyTests.shrinkAndGrow(file, turns: turns, &random)
                 } else {
                     try other(machine, file, tasks, cpu, &random)
                 }
@@ -158,7 +158,7 @@ import Testing
         let pages = 200
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
         for round in Stress.rounds(60) {
-            file.truncate(to: .pages(UInt64(pages)))
+            try file.truncate(to: .pages(UInt64(pages)))
             let task = try machine.spawn(on: 1)
             let own = try task.map(file, pages: pages, .private)
             try task.access(own[0..<20], .write)
@@ -166,7 +166,7 @@ import Testing
             let kept = Kept()
             try concurrently(2) { cpu in
                 if cpu == 0 {
-                    file.truncate(to: .pages(UInt64(round % 10)))
+                    try file.truncate(to: .pages(UInt64(round % 10)))
                 } else {
                     kept.task = try task.fork()
                 }
