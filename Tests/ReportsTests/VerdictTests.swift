@@ -112,7 +112,7 @@ import Testing
         var report = RunReport.sample()
         #expect(report.spreadText == nil)
         report.summary.operationsByCPU = [5000, 0, 12]
-        #expect(report.spreadText == "2 of 3 worked: CPU 0 5,000, CPU 2 12 operations")
+        #expect(report.spreadText == "2 of 3 worked; operations: 5,000 on CPU 0, 12 on CPU 2")
         report.summary.operationsByCPU = Array(repeating: 7, count: 64) + [9000]
         #expect(report.spreadText == "65 of 65 worked, with 7 to 9,000 operations")
     }
