@@ -40,15 +40,6 @@ package enum KnownDifferences {
                 return [.cold, .pageOut, .collapse].contains(advice)
             }),
         KnownDifference(
-            place: "mbind with a policy",
-            kernel: "remembers the policy, and cuts areas where it changes",
-            engine: "checks the arguments, and remembers nothing",
-            reason: "policies of nodes are not built yet",
-            scope: .calls { call, _ in
-                guard case .mbind(_, let mode, _, _) = call else { return false }
-                return mode != 0
-            }),
-        KnownDifference(
             place: "files on a disk: what is read besides the page that is wanted",
             kernel: "depends on the device, the file system and what was read before",
             engine: "the window of a fault",

@@ -58,7 +58,8 @@ package struct CallCatalog: Sendable {
         .migratePages: CallCatalog([], errors(.EINVAL), meetsAreas: false),
         .mbind: CallCatalog([], errors(.EFAULT, .EINVAL)),
         .ftruncate: CallCatalog([], errors(.EINVAL), meetsAreas: false),
-        .punchHole: CallCatalog([], errors(.EINVAL, .EFBIG), meetsAreas: false),
+        .seal: CallCatalog(bits(Words.seals), errors(.EBUSY, .EPERM), meetsAreas: false),
+        .punchHole: CallCatalog([], errors(.EINVAL, .EFBIG, .EPERM), meetsAreas: false),
         .readFile: CallCatalog(meetsAreas: false),
         .writeFile: CallCatalog(meetsAreas: false),
         .shmat: CallCatalog(bits(Words.attach), errors(.EINVAL)),
@@ -76,6 +77,7 @@ package struct CallCatalog: Sendable {
         .exit: CallCatalog(meetsAreas: false),
         .setLimit: CallCatalog(numbers(Words.resources), errors(.EINVAL), meetsAreas: false),
         .setLockPrivilege: CallCatalog(meetsAreas: false),
+        .setAdministrator: CallCatalog(meetsAreas: false),
     ]
 
     /// The calls that random work makes.

@@ -11,7 +11,7 @@ struct CallMaker {
 
     /// A call of any kind; processes in it are placeholders.
     func call(_ random: inout some RandomNumberGenerator) -> Call {
-        switch random.below(171) {
+        switch random.below(173) {
         case 0..<25: return mmap(&random)
         case 25..<35: return .munmap(span(&random))
         case 35..<47: return .mprotect(span(&random), protection(&random))
@@ -40,6 +40,10 @@ struct CallMaker {
                 span(&random), protection: random.isLikely(95) ? .none : .read,
                 pageOffset: UInt64(random.below(12)), flags: [])
         case 157..<164: return segmentCall(&random)
+        case 164: return .setAdministrator(random.isLikely(30))
+        case 165:
+            let seals = FileSeals(rawValue: random.one(of: Words.seals.map { UInt32($0.value) }))
+            return .seal(random.isLikely(90) ? WorkFiles.sealable : WorkFiles.readWrite, seals)
         default: return nodeCall(&random)
         }
     }
@@ -93,6 +97,7 @@ struct CallMaker {
     private static let mappable: [FileID] = [
         WorkFiles.readWrite, WorkFiles.readWrite, WorkFiles.readWrite, WorkFiles.readOnly,
         WorkFiles.readOnly, WorkFiles.disk, WorkFiles.disk, WorkFiles.writeOnly,
+        WorkFiles.sealable,
     ]
 
     private func mremap(_ random: inout some RandomNumberGenerator) -> Call {
@@ -124,7 +129,7 @@ struct CallMaker {
     private func fileCall(_ random: inout some RandomNumberGenerator) -> Call {
         let file = random.one(of: [
             WorkFiles.readWrite, WorkFiles.readWrite, WorkFiles.readWrite, WorkFiles.readOnly,
-            WorkFiles.disk,
+            WorkFiles.disk, WorkFiles.sealable,
         ])
         let offset = UInt64(random.below(16)) * pageSize
         let odd = random.isLikely(25) ? UInt64(random.below(4096)) : 0

@@ -128,6 +128,7 @@ enum WorkFiles {
     static let writeOnly = FileID(rawValue: 3)
     static let disk = FileID(rawValue: 4)
     static let segment = FileID(rawValue: 5)
+    static let sealable = FileID(rawValue: 6)
 
     static let diskLength = 12 * pageSize
 
@@ -140,6 +141,10 @@ enum WorkFiles {
         ),
         (disk, FileDescription(kind: .disk, length: diskLength, name: "d")),
         (segment, FileDescription(kind: .sharedMemory, length: 6 * pageSize, name: "e")),
+        (
+            sealable,
+            FileDescription(kind: .memory, length: 6 * pageSize, name: "g", isSealable: true)
+        ),
     ]
 }
 

@@ -125,7 +125,8 @@ extension Call {
         case .shmLock(_, let isLocked): isLocked ? 1 : 0
         case .access(_, let kind): UInt64(kind.rawValue)
         case .setLimit(let resource, _, _): UInt64(resource.rawValue)
-        case .setLockPrivilege(let isHeld): isHeld ? 1 : 0
+        case .setLockPrivilege(let isHeld), .setAdministrator(let isHeld): isHeld ? 1 : 0
+        case .seal(_, let seals): UInt64(seals.rawValue)
         case .mbind(_, let mode, _, _): UInt64(UInt32(bitPattern: mode))
         case .movePages(_, _, let flags): UInt64(flags)
         default: 0
@@ -142,7 +143,7 @@ package enum OutcomeClass: Hashable, Sendable, CustomStringConvertible {
     init(_ outcome: Outcome) {
         self =
             switch outcome {
-            case .value, .pages: .success
+            case .value, .pages, .nodes: .success
             case .failed(let error): .failed(error)
             case .signal(let signal, _): .signal(signal)
             }

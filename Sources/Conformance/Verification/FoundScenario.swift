@@ -44,6 +44,7 @@ extension Finding {
     private static func expected(_ truth: Outcome?) -> ExpectedOutcome {
         switch truth {
         case nil: .anything
+        case .nodes(let nodes): .nodes(nodes)
         case .value(let value): .value(value)
         case .failed(let error): .failed(error)
         case .signal(let signal, let address): .signal([signal], at: .absolute(address))

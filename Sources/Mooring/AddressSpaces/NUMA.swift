@@ -2,8 +2,8 @@
 //
 // move_pages(2), migrate_pages(2), mbind(2).
 //
-// LAZY    Arguments are checked and questions answered; nothing is moved to another node, and no
-//         VMA remembers a policy.
+// STATE   A VMA remembers the policy that mbind gave it, which keeps it apart from its neighbours.
+// LAZY    Nothing is moved to another node yet, and no policy looked at when a page is made.
 
 /// `MPOL_MF_*` of mbind(2) and move_pages(2).
 private enum NodeFlags {
@@ -63,11 +63,15 @@ extension AddressSpaces {
         _ caller: Caller, from: UInt64, to: UInt64
     ) throws(Errno) -> Int {
         let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
+        if to & ~online != 0, !mayMoveAll(caller) { throw .EPERM }
         guard to & online != 0, to & ~online == 0 else { throw .EINVAL }
         return 0
     }
 
-    /// Checks a policy for a range.
+    /// Gives a range a policy.
+    ///
+    /// - Throws: `EINVAL` for arguments that go with nothing, `EPERM` without the privilege,
+    ///   `EFAULT` where nothing is mapped, `ENOMEM` for too many VMAs.
     func mbind(
         _ caller: Caller, address: UInt64, length: UInt64, mode: Int32, nodes: UInt64,
         flags: UInt32
@@ -81,8 +85,8 @@ extension AddressSpaces {
         if end == address { return }
         guard isPolicy(mode, nodes) else { throw .EINVAL }
         let space = caller.space
-        space.lock.lockShared(.addressSpace, on: caller.cpu)
-        defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
+        space.lock.lock(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
         var current = address
         while current < end {
             guard let vma = space.tree.find(current), vma.start < end else {
@@ -92,6 +96,13 @@ extension AddressSpaces {
             }
             guard vma.start <= current || mode == 0 else { throw .EFAULT }
             current = vma.end
+        }
+        let policy = NodePolicy(requested: mode, nodes)
+        current = address
+        while current < end, let vma = space.tree.find(current) {
+            let part = try setPolicy(
+                policy, of: vma, from: current, to: min(end, vma.end), in: space, on: caller.cpu)
+            current = max(part.end, current + pageSize)
         }
     }
 
@@ -122,6 +133,23 @@ extension AddressSpaces {
         case 0, 4: return nodes == 0
         case 1: return true
         default: return nodes != 0
+        }
+    }
+}
+
+extension NodePolicy {
+    /// What the kernel keeps of mbind's arguments.
+    fileprivate init(requested mode: Int32, _ nodes: UInt64) {
+        let preferred: Int32 = 1
+        let local: Int32 = 4
+        let kind = mode & 0xFFF
+        if kind == 0 {
+            self = .default
+        } else if kind == preferred, nodes == 0 {
+            // A preference for no node is one for the node that the task runs on.
+            self.init(mode: local, nodes: 0)
+        } else {
+            self.init(mode: mode, nodes: nodes)
         }
     }
 }

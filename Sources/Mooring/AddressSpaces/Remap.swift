@@ -337,8 +337,8 @@ extension AddressSpaces {
                 start: new, end: new + request.newLength, flags: source.flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
-                file: source.file, name: source.rest.pointee.name, source: source,
-                mayJoinSource: mode != .move),
+                file: source.file, name: source.rest.pointee.name, policy: source.policy,
+                source: source, mayJoinSource: mode != .move),
             to: space, on: cpu)
     }
 

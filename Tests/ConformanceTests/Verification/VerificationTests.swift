@@ -59,7 +59,7 @@ import Workloads
         let result = try Verification(options, on: systems).run()
         let finding = try #require(result.findings.first)
         // A process, something that is mapped, and what may not replace it.
-        #expect(finding.operations.count == 3)
+        #expect(finding.operations.count <= 4, "\(finding.text(referee: ""))")
         #expect(finding.disagreement.truth == .value(0))
         let scenario = try Scenario(parsing: finding.text(referee: "a wrong system"))
         let summary = try Runner(system: Self.engine()).run(scenario)
