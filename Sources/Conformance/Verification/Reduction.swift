@@ -17,21 +17,24 @@ package struct Reduction {
     ///   - operations: A list that ends in a disagreement.
     ///   - disagreement: Which.
     ///   - attempts: How often the work is done again at most.
+    ///   - time: How long to go on at most.
     ///   - disagrees: Does a list on two fresh systems and says what they disagree about. What it
     ///     throws is taken for agreement: a part of the list may be work that cannot be done.
     package init(
-        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 400,
+        _ operations: [Operation], _ disagreement: Disagreement, attempts: Int = 600,
+        time: Duration = .seconds(20),
         disagrees: ([Operation]) throws -> Disagreement?
     ) {
         self.operations = operations
         self.disagreement = disagreement
+        let deadline = ContinuousClock.now + time
         var left = attempts
         var piece = operations.count
-        while left > 0 {
+        while left > 0, .now < deadline {
             var end = self.operations.count
             var isShorter = false
             // From the end: what is done last is what matters least often.
-            while end > 0, left > 0 {
+            while end > 0, left > 0, .now < deadline {
                 let start = max(0, end - piece)
                 var shorter = self.operations
                 // The first attempt leaves out nothing: the disagreement may have come earlier
