@@ -181,12 +181,14 @@ struct AddressSpaces {
         guard FaultHandler.allows(flags, kind) else {
             return PopulateFailure(address: start, reason: .forbidden)
         }
-        slot.vma = vma
+        let place = VMAPlace(of: vma)
+        slot.place = place
         var address = start
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, outline: place.outline,
+                    cpu: cpu)
                 // LINUX: a page that is populated counts as a fault of the process.
                 cpu.count(.pgfault)
                 slot.faults.add(1)

@@ -306,8 +306,15 @@ extension AddressSpaces {
             }
         }
         recount(from: target.flags, to: flags, pages: pages, in: space)
+        let changed = target.flags.symmetricDifference(flags)
         target.flags = flags
-        return mergeWithNeighbours(target, in: space, on: cpu)
+        let merged = mergeWithNeighbours(target, in: space, on: cpu)
+        // Where it went into another, that one's leaf knows the rights already.
+        if merged == target, !changed.isDisjoint(with: .rights) {
+            space.tree.refresh(target)
+            space.noteTablesChanged()
+        }
+        return merged
     }
 
     /// Counts pages whose flags change.
