@@ -197,12 +197,14 @@ extension VMATree {
     /// ``refreshSummaries(from:depth:oldGap:newGap:)``.
     @inline(__always)
     func mergeSparseNodes(from leaf: VMATreeNode, oldGap: UInt64, newGap: UInt64) {
-        guard leaf.count <= VMATreeNode.sparseCount else {
-            refreshSummaries(
-                from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
-            return
+        let height = state.pointee.height
+        if leaf.count <= VMATreeNode.sparseCount, height > 0 {
+            let step = state.pointee.path[height - 1]
+            if leaf.count == 0 || pair(with: leaf, in: step.node, at: step.slot) != nil {
+                return mergeUpwards(from: leaf)
+            }
         }
-        mergeUpwards(from: leaf)
+        refreshSummaries(from: leaf, depth: height, oldGap: oldGap, newGap: newGap)
     }
 
     @inline(never)
@@ -237,16 +239,7 @@ extension VMATree {
             state.pointee.store.free(node)
             return true
         }
-        let left: Int
-        if slot > 0 && parent.child(slot - 1).count + node.count <= VMATreeNode.mergedCount {
-            left = slot - 1
-        } else if slot + 1 < parent.count
-            && parent.child(slot + 1).count + node.count <= VMATreeNode.mergedCount
-        {
-            left = slot
-        } else {
-            return false
-        }
+        guard let left = pair(with: node, in: parent, at: slot) else { return false }
         let kept = parent.child(left)
         let emptied = parent.child(left + 1)
         emptied.move(0..<emptied.count, to: kept, at: kept.count)
@@ -254,5 +247,14 @@ extension VMATree {
         parent.summarise(left)
         state.pointee.store.free(emptied)
         return true
+    }
+
+    /// The left slot of two neighbours under `parent` that may become one node: `node`, which is in
+    /// `slot` and sparse, and another.
+    private func pair(with node: VMATreeNode, in parent: VMATreeNode, at slot: Int) -> Int? {
+        let room = VMATreeNode.mergedCount - node.count
+        if slot > 0, parent.child(slot - 1).count <= room { return slot - 1 }
+        if slot + 1 < parent.count, parent.child(slot + 1).count <= room { return slot }
+        return nil
     }
 }
