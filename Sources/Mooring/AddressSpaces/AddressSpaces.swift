@@ -78,7 +78,7 @@ struct AddressSpaces {
         guard let root = tables.makeTable(on: cpu) else { return nil }
         let (number, object) = spaces.allocate(on: cpu)
         let slots = UnsafeMutableRawPointer.allocate(
-            byteCount: AddressSpace.slotStride * cpuCount, alignment: 64)
+            byteCount: AddressSpace.slotStride * cpuCount, alignment: AddressSpace.slotStride)
         slots.initializeMemory(
             as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
         object.initialize(
