@@ -130,6 +130,12 @@ package final class KernelSystem: MemorySystem {
         }
     }
 
+    package func kill(_ process: ProcessID) {
+        guard let helper = helpers.removeValue(forKey: process) else { return }
+        _ = Glibc.kill(helper.pid, SIGKILL)
+        helper.reap()
+    }
+
     private func exit(_ process: ProcessID, _ helper: Helper) throws -> Outcome {
         helpers[process] = nil
         do {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TestSupport
 import Testing
 
 @testable import Mooring
@@ -9,7 +10,7 @@ import Testing
 
     @Test func `flags are those that a kernel shows for the same pages`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(3), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[0..<1], .write)
@@ -47,7 +48,7 @@ import Testing
 
     @Test func `a part of the frames is that part of all`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(3000), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)
@@ -63,7 +64,7 @@ import Testing
 
     @Test func `the map of pageblocks counts every frame once`() throws {
         let machine = try Machine.small(cpus: 2)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(2000), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)
@@ -105,11 +106,9 @@ import Testing
 
     @Test func `a machine of 1 TiB is mapped at once while little of it is used`() throws {
         let machine = try Machine(.init(memory: .tebibytes(1)))
-        let clock = ContinuousClock()
-        var map: PageblockMap?
-        let time = clock.measure { map = machine.pageblockMap().folded(to: 1000) }
-        #expect(map?.cellCount ?? 0 <= 1000)
-        #expect(map?.frames(of: .other) == 1)
+        let (time, map) = leastProcessorTime { machine.pageblockMap().folded(to: 1000) }
+        #expect(map.cellCount <= 1000)
+        #expect(map.frames(of: .other) == 1)
         #expect(time < .seconds(2))
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Mooring
 
-@Suite struct CallThreadTests {
+@Suite struct CallConcurrencyTests {
     /// Four CPUs: two processes, each of two threads that share its address space, and files that
     /// all of them map.
     @Test(arguments: TreeRandom.seeds)
@@ -14,7 +14,7 @@ import Testing
     ) throws {
         print("Calls by threads: MOORING_SEED=\(seed)")
         let bench = try CallBench(contents: .none, cpus: 4)
-        let other = try bench.machine.spawn()
+        let other = bench.machine.spawn()
         let memory = bench.machine.makeFile(named: "m", kind: .memory, length: .pages(48))
         let disk = bench.machine.makeFile(named: "d", kind: .disk, length: .pages(48))
         let workers = [
