@@ -7,7 +7,7 @@ import Testing
 @Suite struct LRUBatchesTests {
     @Test func `a batch grows while it fills, until somebody drains it early`() throws {
         let machine = try Machine(.init(memory: .mebibytes(64)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(2048), protection: [.read, .write], flags: [.private, .anonymous])
         /// Frames on evictable lists.
