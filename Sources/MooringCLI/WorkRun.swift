@@ -77,6 +77,9 @@ struct WorkRun {
                     + "spaces that its programs were loaded into. Run it with --on mooring, or "
                     + "write a scenario for --on \(systems.rawValue).")
         }
+        if let refusal = KernelSystem.refusal(of: work.settings) {
+            throw CommandFailure("\(refusal): run \(work.name) with --on mooring.")
+        }
         do {
             return try KernelSystem()
         } catch {

@@ -16,11 +16,13 @@ struct Verdict: Hashable {
         if let stopped = report.stopped { troubles.append("Stopped early: \(stopped)") }
         let lost = summary.lost.filter { !$0.wasExpected }
         if !lost.isEmpty { troubles.append(Verdict.losses(lost, in: summary)) }
-        if summary.failureCount > 0 {
-            let verb = summary.failureCount == 1 ? "does" : "do"
+        let others = report.comparison?.summaries.dropFirst() ?? []
+        for run in [summary] + others where run.failureCount > 0 {
+            let verb = run.failureCount == 1 ? "does" : "do"
             troubles.append(
-                "\(Figures.count(summary.failureCount)) of "
-                    + "\(Figures.count(summary.checked, "claim")) \(verb) not hold.")
+                "\(Figures.count(run.failureCount)) of "
+                    + "\(Figures.count(run.checked, "claim")) \(verb) not hold"
+                    + (others.isEmpty ? "." : " on \(run.system)."))
         }
         if summary.differenceCount > 0 {
             troubles.append(
