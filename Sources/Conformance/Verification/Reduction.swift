@@ -27,30 +27,65 @@ package struct Reduction {
     ) {
         self.operations = operations
         self.disagreement = disagreement
-        let deadline = ContinuousClock.now + time
-        var left = attempts
-        var piece = operations.count
-        while left > 0, .now < deadline {
-            var end = self.operations.count
+        var search = Search(attempts: attempts, deadline: .now + time)
+        repeat { leaveOutPieces(&search, disagrees) } while replaceForks(&search, disagrees)
+    }
+
+    /// How long to go on.
+    private struct Search {
+        var attempts: Int
+        let deadline: ContinuousClock.Instant
+
+        var goesOn: Bool { attempts > 0 && .now < deadline }
+    }
+
+    private typealias Question = ([Operation]) throws -> Disagreement?
+
+    /// Takes another list if it disagrees about the same kind of thing, as far as it then has to go.
+    private mutating func take(
+        _ other: [Operation], _ search: inout Search, _ disagrees: Question
+    ) -> Bool {
+        search.attempts -= 1
+        // Another kind of disagreement would be about something else.
+        guard let found = try? disagrees(other), found.kind == disagreement.kind else {
+            return false
+        }
+        operations = Array(other.prefix(found.step + 1))
+        disagreement = found
+        return true
+    }
+
+    private mutating func leaveOutPieces(_ search: inout Search, _ disagrees: Question) {
+        // Leaves out nothing: the disagreement may have come earlier than it was looked for.
+        _ = take(operations, &search, disagrees)
+        var piece = max(1, operations.count / 2)
+        while search.goesOn {
+            var end = operations.count
             var isShorter = false
             // From the end: what is done last is what matters least often.
-            while end > 0, left > 0, .now < deadline {
+            while end > 0, search.goesOn {
                 let start = max(0, end - piece)
-                var shorter = self.operations
-                // The first attempt leaves out nothing: the disagreement may have come earlier
-                // than it was looked for.
-                if piece < operations.count { shorter.removeSubrange(start..<end) }
-                left -= 1
-                // Another kind of disagreement would be about something else.
-                if let found = try? disagrees(shorter), found.kind == disagreement.kind {
-                    self.operations = Array(shorter.prefix(found.step + 1))
-                    self.disagreement = found
-                    isShorter = shorter.count < operations.count
-                }
-                end = min(start, self.operations.count)
+                var shorter = operations
+                shorter.removeSubrange(start..<end)
+                if take(shorter, &search, disagrees) { isShorter = true }
+                end = min(start, operations.count)
             }
-            if piece == 1, !isShorter { break }
+            if piece == 1, !isShorter { return }
             piece = max(1, piece / 2)
         }
+    }
+
+    /// Starts processes afresh that were forked; `true` if that was possible once at least.
+    private mutating func replaceForks(
+        _ search: inout Search, _ disagrees: Question
+    ) -> Bool {
+        var isSimpler = false
+        for index in operations.indices where index < operations.count && search.goesOn {
+            guard case .fork(let child, _) = operations[index].call else { continue }
+            var simpler = operations
+            simpler[index] = Operation(child, .spawn)
+            if take(simpler, &search, disagrees) { isSimpler = true }
+        }
+        return isSimpler
     }
 }
