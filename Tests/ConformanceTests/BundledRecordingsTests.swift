@@ -21,7 +21,7 @@ import Workloads
         for process in summary.processes {
             for image in process.images where image.recordedPeakResident != nil {
                 let deviation = try #require(image.deviation)
-                #expect(abs(deviation) <= 0.05, "peak of \(image.name)")
+                #expect(abs(deviation) <= 0.01, "peak of \(image.name)")
             }
         }
     }
