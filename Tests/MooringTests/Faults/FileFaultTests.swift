@@ -6,8 +6,9 @@ import Testing
 
 /// Faults on mapped files.
 @Suite struct FileFaultTests {
-    /// Windows are aligned by address, so two mappings of a file may cut it differently. gcc's
-    /// children, which map one library at different addresses, had too few pages resident.
+    /// Windows are aligned by address, so two mappings of a file may cut it differently.
+    ///
+    /// gcc's children, which map one library at different addresses, had too few pages resident.
     @Test func `a read of a cached file maps all of its window, whoever read part of it before`()
         throws
     {
