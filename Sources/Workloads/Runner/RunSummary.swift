@@ -36,8 +36,12 @@ package struct RunSummary: Sendable {
 
     /// How many claims of a scenario were checked: outcomes and `expect` lines.
     package var checked = 0
-    /// Claims about the machine that this system cannot answer, because it shares its machine.
-    package var skipped = 0
+    /// What was not carried out because the system's host does not let it be, and what follows.
+    package var leftOut: [LeftOut] = []
+    /// How many claims were passed over.
+    package var skipped: Int { leftOut.reduce(0) { $0 + $1.claims } }
+    /// What the system did otherwise than the work says: ``MemorySystem/remarks``.
+    package var remarks: [String] = []
     /// The claims that do not hold: the first ones.
     package var failures: [ExpectationFailure] = []
     package var failureCount = 0
@@ -182,6 +186,19 @@ package struct Difference: Hashable, Sendable {
     package var operation: String
     package var recorded: Outcome
     package var got: Outcome
+}
+
+/// What was left out of a run for one reason.
+package struct LeftOut: Hashable, Sendable {
+    /// What is forbidden and what to do about it: a sentence that goes on after a colon.
+    package var reason: String
+    /// Operations that were not carried out.
+    package var operations = 0
+    /// Claims and recorded outcomes that were not checked, or do not hold and are no wonder: of the
+    /// machine, or of a process that such an operation is missing of.
+    package var claims = 0
+
+    package init(reason: String) { self.reason = reason }
 }
 
 /// A claim of a scenario that does not hold.
