@@ -132,9 +132,17 @@ extension RunReport {
 }
 
 extension RunReport {
+    /// What became of the run on each system: of one, or with `--on both` of two.
+    var summaries: [RunSummary] { comparison?.summaries ?? [summary] }
+
     /// Whether something that was claimed does not hold, or two systems differ; what a recording
     /// shows otherwise is a finding, not a failure.
     package var hasFailed: Bool {
-        summary.failureCount > 0 || (comparison?.differenceCount ?? 0) > 0
+        summaries.contains { $0.failureCount > 0 } || (comparison?.differenceCount ?? 0) > 0
+    }
+
+    /// What the systems did otherwise than the work says.
+    var systemRemarks: [String] {
+        summaries.flatMap { summary in summary.remarks.map { "\(summary.system): \($0)" } }
     }
 }

@@ -11,19 +11,16 @@ struct Verdict: Hashable {
     var remarks: [String]
 
     init(_ report: RunReport) {
-        let summary = report.summary
         var troubles: [String] = []
         if let stopped = report.stopped { troubles.append("Stopped early: \(stopped)") }
-        if summary.failureCount > 0 {
-            let verb = summary.failureCount == 1 ? "does" : "do"
-            troubles.append(
-                "\(Figures.count(summary.failureCount)) of "
-                    + "\(Figures.count(summary.checked, "claim")) \(verb) not hold.")
-        }
-        if summary.differenceCount > 0 {
-            troubles.append(
-                "\(Figures.count(summary.differenceCount, "difference")) from the recording, "
-                    + "in \(Figures.count(summary.compared, "outcome")) compared.")
+        var peaks: [String] = []
+        var omissions: [String] = []
+        for summary in report.summaries {
+            // With one system it goes without saying which it was.
+            let place = report.comparison == nil ? "" : " on \(summary.system)"
+            troubles += Verdict.troubles(summary, place)
+            if let near = Verdict.peaks(summary, place) { peaks.append(near) }
+            omissions += summary.leftOut.map { Verdict.omission($0, place) }
         }
         if let comparison = report.comparison, comparison.differenceCount > 0 {
             troubles.append(
@@ -31,14 +28,37 @@ struct Verdict: Hashable {
                     + comparison.systems.joined(separator: " and ") + ".")
         }
         isGood = troubles.isEmpty
-        remarks = Array(troubles.dropFirst())
+        remarks = Array(troubles.dropFirst()) + peaks + omissions + report.systemRemarks
         headline = troubles.first ?? Verdict.agreement(report)
-        if let peaks = Verdict.peaks(summary) { remarks.append(peaks) }
-        if summary.skipped > 0 {
-            remarks.append(
-                "\(Figures.count(summary.skipped, "claim")) about the machine not checked: "
-                    + "this system shares its machine.")
+    }
+
+    /// What is wrong on one system.
+    private static func troubles(_ summary: RunSummary, _ place: String) -> [String] {
+        var troubles: [String] = []
+        if summary.failureCount > 0 {
+            let verb = summary.failureCount == 1 ? "does" : "do"
+            troubles.append(
+                "\(Figures.count(summary.failureCount)) of "
+                    + "\(Figures.count(summary.checked, "claim")) \(verb) not hold\(place).")
         }
+        if summary.differenceCount > 0 {
+            troubles.append(
+                "\(Figures.count(summary.differenceCount, "difference")) from the recording\(place), "
+                    + "in \(Figures.count(summary.compared, "outcome")) compared.")
+        }
+        return troubles
+    }
+
+    /// What was left out on one system for one reason.
+    private static func omission(_ leftOut: LeftOut, _ place: String) -> String {
+        var parts: [String] = []
+        if leftOut.operations > 0 {
+            parts.append("\(Figures.count(leftOut.operations, "operation")) left out")
+        }
+        if leftOut.claims > 0 {
+            parts.append("\(Figures.count(leftOut.claims, "claim")) passed over")
+        }
+        return parts.joined(separator: " and ") + place + ": " + leftOut.reason
     }
 
     private static func agreement(_ report: RunReport) -> String {
@@ -51,19 +71,25 @@ struct Verdict: Hashable {
             parts.append("all \(Figures.count(summary.checked, "claim")) hold")
         }
         if let comparison = report.comparison {
-            parts.append(comparison.systems.joined(separator: " and ") + " do the same")
+            let isWhole = !report.summaries.contains { summary in
+                summary.leftOut.contains { $0.operations > 0 }
+            }
+            parts.append(
+                comparison.systems.joined(separator: " and ") + " do the same"
+                    + (isWhole ? "" : " but for what was left out"))
         }
         guard !parts.isEmpty else { return "Done: the work says nothing to hold outcomes against." }
         return "Agrees: " + parts.joined(separator: "; ") + "."
     }
 
     /// How many peaks are near the recorded ones.
-    private static func peaks(_ summary: RunSummary) -> String? {
+    private static func peaks(_ summary: RunSummary, _ place: String) -> String? {
         let deviations = summary.processes.compactMap(\.deviation)
         guard !deviations.isEmpty else { return nil }
         let near = deviations.count { $0.magnitude <= RunReport.tolerance }
-        return "Peak resident memory is within \(Figures.percent(RunReport.tolerance)) of the "
-            + "recorded one in \(near) of \(Figures.count(deviations.count, "process", "processes"))."
+        let tolerance = Figures.percent(RunReport.tolerance)
+        return "Peak resident memory\(place) is within \(tolerance) of the recorded one in "
+            + "\(near) of \(Figures.count(deviations.count, "process", "processes"))."
     }
 }
 

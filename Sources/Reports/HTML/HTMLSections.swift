@@ -38,12 +38,11 @@ extension HTMLReport {
     }
 
     private var findingsLink: Markup {
-        if report.summary.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
-        if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
-        if report.comparison.map({ $0.differenceCount > 0 }) == true {
-            return " <a href=\"#comparison\">Which?</a>"
+        if report.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
+        if let comparison = report.comparison {
+            return comparison.findingCount > 0 ? " <a href=\"#comparison\">Which?</a>" : ""
         }
-        return ""
+        return report.summary.differenceCount > 0 ? " <a href=\"#differences\">Which?</a>" : ""
     }
 
     var cards: Markup {
@@ -172,7 +171,7 @@ extension HTMLReport {
     }
 
     var differences: Markup {
-        guard report.summary.differenceCount > 0 else { return "" }
+        guard report.comparison == nil, report.summary.differenceCount > 0 else { return "" }
         return section(
             "Differences from the recording", id: "differences",
             lead: "Where a mapping lies elsewhere than recorded, later operations follow it there, "
@@ -181,7 +180,7 @@ extension HTMLReport {
     }
 
     var failures: Markup {
-        guard report.summary.failureCount > 0 else { return "" }
+        guard report.failureCount > 0 else { return "" }
         return section(
             "Claims that do not hold", id: "claims",
             boxed(report.failureTable(limit: Limit.findings)))
@@ -197,9 +196,9 @@ extension HTMLReport {
             contents += processes.markup + "</div>\n"
         }
         contents += "</div>\n"
-        let count = Figures.count(comparison.differenceCount, "difference")
-        contents += "<h3>\(count) in outcomes</h3>\n"
-        if comparison.differenceCount > 0 {
+        contents += "<h3>\(comparison.differenceTitle): "
+        contents += "\(Figures.count(comparison.findingCount))</h3>\n"
+        if comparison.findingCount > 0 {
             contents += boxed(comparison.differenceTable(limit: Limit.findings))
         }
         return section(

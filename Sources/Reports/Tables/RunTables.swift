@@ -62,12 +62,10 @@ extension RunReport {
             .count(process.majorFaults),
         ]
         guard hasRecorded else { return cells }
-        let offBy = process.deviation.map { deviation in
-            Table.Cell(
-                Figures.deviation(deviation),
-                deviation.magnitude <= RunReport.tolerance ? .good : .bad)
-        }
-        return cells + [process.recordedPeakResident.map { .bytes($0) } ?? .none, offBy ?? .none]
+        return cells + [
+            process.recordedPeakResident.map { .bytes($0) } ?? .none,
+            Table.Cell(offBy: process.deviation),
+        ]
     }
 
     /// System calls, the most frequent first.
@@ -132,21 +130,30 @@ extension RunReport {
             + kinds.joined(separator: ", ")
     }
 
-    /// Claims that do not hold.
+    /// Claims that do not hold, and with two systems on which.
     func failureTable(limit: Int) -> Table {
-        var table = Table([.right("line"), .elastic("claim"), .elastic("but got")])
-        for failure in summary.failures.prefix(limit) {
-            table.add(
-                Table.Cell("\(failure.line)", .quiet), Table.Cell(failure.text, .strong),
-                Table.Cell(failure.got, .bad))
+        let isCompared = comparison != nil
+        var table = Table(
+            [.right("line")] + (isCompared ? [.left("on")] : [])
+                + [.elastic("claim"), .elastic("but got")])
+        let failures = summaries.flatMap { summary in
+            summary.failures.map { (system: summary.system, failure: $0) }
         }
-        let shown = min(limit, summary.failures.count)
-        if summary.failureCount > shown {
-            table.remark =
-                "the first \(Figures.count(shown)) of \(Figures.count(summary.failureCount))"
+        for (system, failure) in failures.prefix(limit) {
+            table.rows.append(
+                [Table.Cell("\(failure.line)", .quiet)] + (isCompared ? [Table.Cell(system)] : [])
+                    + [Table.Cell(failure.text, .strong), Table.Cell(failure.got, .bad)])
+        }
+        let shown = min(limit, failures.count)
+        let count = failureCount
+        if count > shown {
+            table.remark = "the first \(Figures.count(shown)) of \(Figures.count(count))"
         }
         return table
     }
+
+    /// How many claims do not hold, counted on each system.
+    var failureCount: Int { summaries.reduce(0) { $0 + $1.failureCount } }
 
     private func errorText(_ errors: [Errno: Int]) -> String {
         errors.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
@@ -155,6 +162,19 @@ extension RunReport {
 
     private func remark(_ left: Int, _ noun: String) -> String? {
         left > 0 ? "and \(Figures.count(left, noun))" : nil
+    }
+}
+
+extension Table.Cell {
+    /// How far a figure is from the one it should be: 0.05 is 5 % more.
+    init(offBy deviation: Double?) {
+        guard let deviation else {
+            self = .none
+            return
+        }
+        self.init(
+            Figures.deviation(deviation),
+            deviation.magnitude <= RunReport.tolerance ? .good : .bad)
     }
 }
 

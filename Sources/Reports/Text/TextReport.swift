@@ -65,7 +65,10 @@ package struct TextReport: CustomStringConvertible {
 
     private var processes: [String] {
         guard !report.summary.processes.isEmpty else { return [] }
-        return lines(report.processTable(limit: Limit.processes))
+        let table =
+            report.comparison?.processTable(limit: Limit.processes)
+            ?? report.processTable(limit: Limit.processes)
+        return lines(table)
     }
 
     private var comparison: [String] {
@@ -99,21 +102,18 @@ package struct TextReport: CustomStringConvertible {
     }
 
     private var differences: [String] {
-        var lines: [String] = []
-        if report.summary.differenceCount > 0 {
-            lines.append(colouring.paint("Differences from the recording", .strong))
-            lines += self.lines(report.differenceTable(limit: Limit.differences))
+        if let comparison = report.comparison {
+            guard comparison.findingCount > 0 else { return [] }
+            return [colouring.paint(comparison.differenceTitle, .strong)]
+                + lines(comparison.differenceTable(limit: Limit.differences))
         }
-        if let comparison = report.comparison, comparison.differenceCount > 0 {
-            if !lines.isEmpty { lines.append("") }
-            lines.append(colouring.paint("Differences between the systems", .strong))
-            lines += self.lines(comparison.differenceTable(limit: Limit.differences))
-        }
-        return lines
+        guard report.summary.differenceCount > 0 else { return [] }
+        return [colouring.paint("Differences from the recording", .strong)]
+            + lines(report.differenceTable(limit: Limit.differences))
     }
 
     private var failures: [String] {
-        guard report.summary.failureCount > 0 else { return [] }
+        guard report.failureCount > 0 else { return [] }
         return [colouring.paint("Claims that do not hold", .strong)]
             + lines(report.failureTable(limit: Limit.differences))
     }

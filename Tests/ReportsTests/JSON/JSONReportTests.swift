@@ -18,11 +18,13 @@ import Testing
     @Test func `has the documented keys`() throws {
         var report = RunReport.sample(.init(differences: 2, failures: 1, isCompared: true))
         report.stopped = "at step 3"
+        report.summary.leftOut = [LeftOut(reason: "locking is forbidden there.")]
         let object = try decoded(report)
         let documented: Set = [
             "schema", "source", "system", "machine", "operations", "elapsed", "agrees", "stopped",
             "notes", "processes", "calls", "accesses", "faults", "peak", "timeline", "recording",
-            "claims", "memory", "fragmentation", "addressSpaces", "comparison", "production",
+            "claims", "leftOut", "memory", "fragmentation", "addressSpaces", "comparison",
+            "production",
         ]
         #expect(Set(object.keys) == documented)
         #expect(object["schema"] as? String == "mooring.run/1")
@@ -52,7 +54,22 @@ import Testing
             keys(object["memory"])
                 == ["bytes", "pageblocks", "pageblocksPerCell", "owners", "cells"])
         #expect(keys(object["addressSpaces"]) == ["pid", "name", "moment", "areas"])
+        #expect(keys(object["leftOut"]) == ["reason", "operations", "claims"])
         #expect(keys(object["comparison"]) == ["systems", "differenceCount", "differences"])
+        let comparison = try #require(object["comparison"] as? [String: Any])
+        #expect(
+            keys(comparison["systems"]) == [
+                "name", "elapsed", "peak", "minorFaults", "majorFaults", "failedCalls",
+                "recording", "claims", "leftOut", "processes",
+            ])
+        let system = try #require((comparison["systems"] as? [[String: Any]])?.last)
+        #expect(
+            keys(system["processes"]) == [
+                "pid", "peakResident", "finalPeakResident", "deviation",
+            ])
+        #expect(
+            keys(comparison["differences"])
+                == ["step", "operation", "recorded", "outcomes"])
     }
 
     @Test func `sizes are whole numbers of bytes`() throws {
