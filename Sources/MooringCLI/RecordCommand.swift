@@ -3,6 +3,7 @@
 import ArgumentParser
 import LinuxHost
 import Mooring
+import Reports
 import Workloads
 
 /// Records a program.
@@ -66,8 +67,10 @@ struct RecordCommand: ParsableCommand {
             Terminal.note("note: \(command[0]) ended with status \(result.exitStatus)")
         }
         if result.reachedTimeLimit { Terminal.note("note: the time limit ended it") }
+        let recording = result.recording
         print(
-            "\(output): \(result.recording.steps.count) steps of "
-                + "\(result.recording.processes.count) programs, \(result.lengthInBytes) bytes")
+            "\(output): \(Figures.count(recording.steps.count, "step")) of "
+                + "\(Figures.count(recording.processes.count, "program")), "
+                + Figures.count(result.lengthInBytes, "byte"))
     }
 }
