@@ -71,8 +71,14 @@ final class Helper {
     }
 
     deinit {
-        kill(pid, SIGKILL)
+        end()
         close(channel)
+    }
+
+    /// Kills it, unless it is known to be gone: its pid may be another's then.
+    func end() {
+        guard !isReaped else { return }
+        kill(pid, SIGKILL)
         reap()
     }
 

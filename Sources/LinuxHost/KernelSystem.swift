@@ -175,6 +175,12 @@ package final class KernelSystem: MemorySystem {
         helpers.values.count { $0 === helper } > 1
     }
 
+    package func kill(_ process: ProcessID) {
+        guard let helper = helpers.removeValue(forKey: process) else { return }
+        if helpers.values.contains(where: { $0 === helper }) { return }
+        helper.end()
+    }
+
     private func exit(_ process: ProcessID, _ helper: Helper) throws -> Outcome {
         helpers[process] = nil
         if helpers.values.contains(where: { $0 === helper }) { return .value(0) }
@@ -189,7 +195,7 @@ package final class KernelSystem: MemorySystem {
 
     /// Finds out how a helper died: out of memory is a result of the work.
     private func bury(_ process: ProcessID, _ helper: Helper) throws -> Outcome {
-        helpers[process] = nil
+        helpers = helpers.filter { $0.value !== helper }
         let signal = helper.reap()
         guard signal == SIGKILL else {
             throw SystemFailure(

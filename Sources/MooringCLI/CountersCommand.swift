@@ -18,7 +18,7 @@ struct CountersCommand: ParsableCommand {
 
     func run() throws {
         let work = try Source(path: source)
-        let system = try MachineOptions.system(machine.configuration(for: work.settings))
+        let system = try machine.system(for: work)
         var options = RunOptions()
         options.progress = { Terminal.progress(work.name, $0, $1) }
         do {

@@ -11,6 +11,7 @@ struct RecordCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "record",
         abstract: "Record what a program does with memory: its calls and page faults.",
+        usage: "mooring record -o <file> [<options>] -- <command> ...",
         discussion: """
             Runs COMMAND under perf and writes every memory system call with its result, fork, \
             exec and exit, and every page fault, in the kernel's order, with its children and \
@@ -19,13 +20,17 @@ struct RecordCommand: ParsableCommand {
               mooring record -o app.mooring -- gcc -O1 -c hello.c
             """)
 
-    @Option(name: .shortAndLong, help: "The recording to write.", completion: .file())
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The recording to write.", valueName: "file"),
+        completion: .file())
     var output: String
 
-    @Option(help: "End the program after this many seconds.")
+    @Option(help: ArgumentHelp("End the program after so many seconds.", valueName: "seconds"))
     var limit: Int?
 
-    @Option(help: "The size of each CPU's buffer in MiB, a power of two.")
+    @Option(
+        help: ArgumentHelp(
+            "The size of each CPU's buffer in MiB, a power of two.", valueName: "mebibytes"))
     var buffer = 16
 
     @Flag(help: "Keep a recording although the kernel lost events.")
@@ -49,6 +54,8 @@ struct RecordCommand: ParsableCommand {
         options.timeLimit = limit.map { .seconds($0) }
         let result: Recorder.Result
         do {
+            // Before the program runs: what it did could not be kept.
+            try WorkFile.requireWritable(output)
             result = try Recorder.record(command: command, to: output, options: options) {
                 switch $0 {
                 case .recording: Terminal.status("")
@@ -68,9 +75,10 @@ struct RecordCommand: ParsableCommand {
         }
         if result.reachedTimeLimit { Terminal.note("note: the time limit ended it") }
         let recording = result.recording
+        let processes = Set(recording.processes.map(\.process)).count
         print(
             "\(output): \(Figures.count(recording.steps.count, "step")) of "
-                + "\(Figures.count(recording.processes.count, "program")), "
+                + "\(Figures.count(processes, "process", "processes")), "
                 + Figures.count(result.lengthInBytes, "byte"))
     }
 }

@@ -211,11 +211,18 @@ package struct Operation: Hashable, Sendable {
     package var call: Call
     /// The region that the result is bound to, for calls that return an address.
     package var binds: RegionID?
+    /// The virtual CPU that it runs on, from 0; `nil` where the work leaves that to the runner.
+    ///
+    /// With ``Call/spawn`` and ``Call/fork(child:sharesMemory:)`` it is where the new process runs.
+    package var cpu: Int?
 
-    package init(_ process: ProcessID, _ call: Call, binds: RegionID? = nil) {
+    package init(
+        _ process: ProcessID, _ call: Call, binds: RegionID? = nil, cpu: Int? = nil
+    ) {
         self.process = process
         self.call = call
         self.binds = binds
+        self.cpu = cpu
     }
 }
 

@@ -7,17 +7,22 @@ import Workloads
 
 /// The recordings in `Traces`.
 @Suite(.serialized) struct BundledRecordingsTests {
-    static let names = ["gcc", "memcached", "python", "redis"]
-
     private func recording(_ name: String) throws -> Recording {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         return try Recording(traceBytes: WorkFile.bytes(of: "/\(folder)/Traces/\(name).mooring"))
     }
 
-    @Test(arguments: names)
-    func `replays to the recorded results and peaks`(name: String) throws {
+    @Test(arguments: [
+        ("gcc", 1), ("memcached", 1), ("python", 1), ("redis", 1), ("gcc", 3), ("redis", 4),
+    ])
+    func `replays to the recorded results and peaks, on any number of CPUs`(
+        name: String, cpus: Int
+    ) throws {
         let recording = try recording(name)
-        let system = try EngineSystem(MachineConfiguration(memory: .gibibytes(4)))
+        var configuration = MachineConfiguration(memory: .gibibytes(4))
+        configuration.cpus = cpus
+        configuration.nodes = cpus > 1 ? 2 : 1
+        let system = try EngineSystem(configuration)
         var options = RunOptions()
         options.audit = { try system.machine.audit() }
         options.auditInterval = max(1, recording.steps.count / 50)
@@ -31,7 +36,7 @@ import Workloads
     /// elsewhere, and nothing else differ.
     @Test(
         .enabled(if: Host.canBeAsked, "the host's kernel cannot be driven here"),
-        arguments: names)
+        arguments: ["gcc", "memcached", "python", "redis"])
     func `replays to the recorded results and peaks on the host's kernel`(name: String) throws {
         let recording = try recording(name)
         let system = try KernelSystem()

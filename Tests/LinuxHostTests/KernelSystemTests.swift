@@ -476,6 +476,15 @@ private let page: UInt64 = 4096
         #expect(throws: SystemFailure.self) { try process.sample }
     }
 
+    @Test func `that are killed are gone`() throws {
+        let process = try KernelProcess()
+        let pid = try process.system.pid(of: process.id)
+        process.system.kill(process.id)
+        process.system.kill(process.id)
+        #expect(kill(pid, 0) != 0)
+        #expect(throws: SystemFailure.self) { try process.sample }
+    }
+
     @Test func `leave nothing behind`() throws {
         var pids: [Int32] = []
         do {

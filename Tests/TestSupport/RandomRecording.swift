@@ -23,7 +23,8 @@ package struct RandomRecording {
                     thread: chance(10) ? small() : 7,
                     Operation(
                         ProcessID(rawValue: chance(10) ? small() : 7), call(kind),
-                        binds: chance(8) ? RegionID(rawValue: small()) : nil),
+                        binds: chance(8) ? RegionID(rawValue: small()) : nil,
+                        cpu: chance(8) ? Int.random(in: 0..<1024, using: &random) : nil),
                     recorded: outcome()))
         }
         for _ in 0..<Int.random(in: 0...4, using: &random) {

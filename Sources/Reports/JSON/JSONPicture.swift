@@ -137,7 +137,6 @@ struct JSONComparison: Encodable {
     struct Process: Encodable {
         var pid: Int32
         var peakResident: UInt64
-        var finalPeakResident: UInt64
         var deviation: Double?
     }
 
@@ -168,7 +167,7 @@ struct JSONComparison: Encodable {
                 processes: summary.processes.map {
                     Process(
                         pid: $0.process.rawValue, peakResident: $0.peak.resident,
-                        finalPeakResident: $0.finalPeakResident, deviation: $0.deviation)
+                        deviation: $0.worstDeviation)
                 })
         }
         differenceCount = comparison.differenceCount

@@ -29,17 +29,23 @@ extension ComparisonReport {
     /// processes, those that held most.
     func processTable(limit: Int) -> Table {
         let processes = summaries.first?.processes ?? []
-        let isRecording = processes.contains { $0.recordedPeakResident != nil }
+        let isRecording = processes.contains { $0.recordedPeak != nil }
         let isPair = !isRecording && summaries.count == 2
         var columns: [Table.Column] = [.elastic("process"), .right("pid")]
         if isRecording {
             columns.append(
-                .right("recorded", "VmHWM of the last program it ran, as the recording says"))
+                .right(
+                    "recorded",
+                    "The most that was resident at one time (VmHWM), as the recording says"))
         }
         for system in systems {
             columns.append(.right(system))
             if isRecording {
-                columns.append(.right("off by", "How far this is from the recorded peak"))
+                columns.append(
+                    .right(
+                        "off by",
+                        "How far this is from the recorded peak: of the programs that it ran, the "
+                            + "one that is off most"))
             }
         }
         if isPair {
@@ -54,11 +60,10 @@ extension ComparisonReport {
             }
             var row = [Table.Cell(process.name, .strong), "\(process.process.rawValue)"]
             if isRecording {
-                row.append(process.recordedPeakResident.map { .bytes($0) } ?? .none)
-                // A recording knows the peak of each program, not that of all before.
+                row.append(process.recordedPeak.map { .bytes($0) } ?? .none)
                 for one in everywhere {
-                    row.append(one.map { .bytes($0.finalPeakResident) } ?? .none)
-                    row.append(Table.Cell(offBy: one?.deviation))
+                    row.append(one.map { .bytes($0.peak.resident) } ?? .none)
+                    row.append(Table.Cell(offBy: one?.worstDeviation))
                 }
             } else {
                 row += everywhere.map { $0.map { .bytes($0.peak.resident) } ?? .none }

@@ -41,8 +41,11 @@ extension RunReport {
         return columns + [
             .right(
                 "recorded peak", short: "recorded",
-                "VmHWM of the last program it ran, as the recording says"),
-            .right("off by", "How far the peak at the end is from the recorded one"),
+                "The most that was resident at one time (VmHWM), as the recording says"),
+            .right(
+                "off by",
+                "How far the peak is from the recorded one: of the programs that it ran, the one "
+                    + "that is off most"),
         ]
     }
 
@@ -50,9 +53,13 @@ extension RunReport {
         let steps = Double(stepCount)
         let start = Double(process.firstStep) / steps
         let end = process.lastStep.map { Double($0 + 1) / steps } ?? 1
+        let isKilled = summary.lost.contains {
+            $0.process == process.process && $0.step == process.lastStep
+        }
         let lifetime = Table.Cell(
             Figures.count(process.firstStep) + "–"
-                + (process.lastStep.map { Figures.count($0) } ?? "end"),
+                + (process.lastStep.map { Figures.count($0) } ?? "end")
+                + (isKilled ? ", killed" : ""), isKilled ? .bad : .plain,
             bar: start...max(start, min(1, end)))
         let cells: [Table.Cell] = [
             Table.Cell(process.name, .strong), "\(process.process.rawValue)",
@@ -63,8 +70,8 @@ extension RunReport {
         ]
         guard hasRecorded else { return cells }
         return cells + [
-            process.recordedPeakResident.map { .bytes($0) } ?? .none,
-            Table.Cell(offBy: process.deviation),
+            process.recordedPeak.map { .bytes($0) } ?? .none,
+            Table.Cell(offBy: process.worstDeviation),
         ]
     }
 
@@ -102,58 +109,6 @@ extension RunReport {
         table.remark = remark(faults.count - limit, "other kind")
         return table
     }
-
-    /// Where outcomes differ from those recorded.
-    func differenceTable(limit: Int) -> Table {
-        var table = Table([
-            .right("step"), .left("differs in"), .elastic("operation"), .elastic("recorded"),
-            .elastic("got"),
-        ])
-        for difference in summary.differences.prefix(limit) {
-            table.add(
-                Table.Cell(Figures.count(difference.step), .quiet),
-                Table.Cell(difference.kind.rawValue), Table.Cell(difference.operation, .strong),
-                Table.Cell(difference.recorded.description),
-                Table.Cell(difference.got.description, .bad))
-        }
-        let shown = min(limit, summary.differences.count)
-        if summary.differenceCount > shown { table.remark = differenceCounts(shown: shown) }
-        return table
-    }
-
-    /// Differences by what differs: `12 in all: 3 outcome, 9 placement`.
-    private func differenceCounts(shown: Int) -> String {
-        let kinds = Difference.Kind.allCases.compactMap { kind in
-            summary.differenceCounts[kind].map { "\(Figures.count($0)) \(kind.rawValue)" }
-        }
-        return "the first \(Figures.count(shown)) of \(Figures.count(summary.differenceCount)): "
-            + kinds.joined(separator: ", ")
-    }
-
-    /// Claims that do not hold, and with two systems on which.
-    func failureTable(limit: Int) -> Table {
-        let isCompared = comparison != nil
-        var table = Table(
-            [.right("line")] + (isCompared ? [.left("on")] : [])
-                + [.elastic("claim"), .elastic("but got")])
-        let failures = summaries.flatMap { summary in
-            summary.failures.map { (system: summary.system, failure: $0) }
-        }
-        for (system, failure) in failures.prefix(limit) {
-            table.rows.append(
-                [Table.Cell("\(failure.line)", .quiet)] + (isCompared ? [Table.Cell(system)] : [])
-                    + [Table.Cell(failure.text, .strong), Table.Cell(failure.got, .bad)])
-        }
-        let shown = min(limit, failures.count)
-        let count = failureCount
-        if count > shown {
-            table.remark = "the first \(Figures.count(shown)) of \(Figures.count(count))"
-        }
-        return table
-    }
-
-    /// How many claims do not hold, counted on each system.
-    var failureCount: Int { summaries.reduce(0) { $0 + $1.failureCount } }
 
     private func errorText(_ errors: [Errno: Int]) -> String {
         errors.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }

@@ -68,20 +68,22 @@ package struct SystemComparison: Sendable {
             let portable = zip(sessions, outcomes).map { session, outcome in
                 outcome.map { session.portable($0, of: operation) }
             }
-            // What one system left out is no difference, nor what follows: its summary says so.
-            let isExcused = sessions.contains { $0.isIncomplete(operation.process) }
+            // Where one system has lost the process, or left an operation of it out, there is nothing
+            // to compare: its summary says so.
+            let isComparable =
+                !outcomes.contains(nil) && !sessions.contains { $0.isIncomplete(operation.process) }
             let differs =
-                !isExcused && Set(portable).count > 1 && !arePlacements(portable, of: operation)
+                isComparable && Set(portable).count > 1 && !arePlacements(portable, of: operation)
             guard differs || deviates else { continue }
             if differs { comparison.differenceCount += 1 }
             comparison.findingCount += 1
             guard comparison.differences.count < options.findingLimit else { continue }
             var difference = SystemDifference(
                 step: index, line: item.line, operation: printer.text(operation),
-                outcomes: portable.map { $0.map { printer.text($0) } ?? "left out" })
+                outcomes: portable.map { $0.map { printer.text($0) } ?? "–" })
             if case .recorded(let recorded?) = judgement {
                 difference.recorded = recorded.description
-                difference.outcomes = outcomes.map { $0?.description ?? "left out" }
+                difference.outcomes = outcomes.map { $0?.description ?? "–" }
             }
             comparison.differences.append(difference)
         }

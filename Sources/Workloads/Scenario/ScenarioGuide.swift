@@ -7,7 +7,7 @@ extension Scenario {
         # Numbers: 4096, 4K, 64M, 4G, 1T, 0x7f0000000000, 1_000_000. Lengths are in bytes.
 
         # The machine. What is not said here is the system's default; a real kernel ignores it.
-        machine memory 4G cpus 2 contents bytes mlock count orders none tables never
+        machine memory 4G nodes 1 cpus 2 contents bytes mlock count orders none tables never
         machine overcommit 0 maps 65530 seed 7
 
         # Files: in memory, on a disk, and segments of System V shared memory.
@@ -44,6 +44,14 @@ extension Scenario {
         db: read_file log 0 4K
         db: punch_hole log 0 4K
         db: msync window[0] sync
+
+        # Processes run on the machine's CPUs in turn. A process or a child may be put on one, and
+        # any other line may say where it is carried out, as if by a thread there.
+        busy = db: fork on cpu 1
+        busy: touch heap[0] write on cpu 0
+        db: munlock heap[0] on cpu 1 => ok
+        db: mlock2 heap[0] onfault
+        busy: exit
 
         # A child inherits its parent's regions by name. Further calls are named as in the manual.
         child = db: fork

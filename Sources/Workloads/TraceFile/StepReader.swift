@@ -14,7 +14,7 @@ struct StepReader {
     mutating func step() throws(Failure) -> Step {
         let first = try input.byte()
         let details = StepDetails(rawValue: first & 0x20 == 0 ? 0 : try input.byte())
-        guard details.rawValue < 8 else { throw Failure(reason: "a step has unknown details") }
+        guard details.rawValue < 16 else { throw Failure(reason: "a step has unknown details") }
         let code = first & 0x1F
         let rareCode: RareStepCode? = code == StepCode.rare.rawValue ? try rareCode() : nil
 
@@ -25,6 +25,7 @@ struct StepReader {
             context.current.thread = try number(from: context.current.thread)
         }
         let binds: RegionID? = details.contains(.binds) ? try region() : nil
+        let cpu: Int? = details.contains(.cpu) ? Int(try input.signed32()) : nil
         let time = try input.number(from: context.time)
         context.time = time
 
@@ -45,7 +46,7 @@ struct StepReader {
         let recorded = try outcome(OutcomeCode(rawValue: first >> 6) ?? .unknown, of: call)
         return Step(
             time: time, thread: context.current.thread,
-            Operation(ProcessID(rawValue: context.process), call, binds: binds),
+            Operation(ProcessID(rawValue: context.process), call, binds: binds, cpu: cpu),
             recorded: recorded)
     }
 

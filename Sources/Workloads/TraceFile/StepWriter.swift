@@ -17,6 +17,7 @@ struct StepWriter {
         if details.contains(.process) { context.change(to: operation.process.rawValue) }
         if step.thread != context.current.thread { details.insert(.thread) }
         if operation.binds != nil { details.insert(.binds) }
+        if operation.cpu != nil { details.insert(.cpu) }
 
         let near = nearAddress(for: operation.call)
         let (code, rareCode) = code(of: operation.call, near: near)
@@ -33,6 +34,7 @@ struct StepWriter {
             context.current.thread = step.thread
         }
         if let binds = operation.binds { out.write(signed: Int64(binds.rawValue)) }
+        if let cpu = operation.cpu { out.write(signed: Int64(cpu)) }
         out.write(step.time, from: context.time)
         context.time = step.time
 

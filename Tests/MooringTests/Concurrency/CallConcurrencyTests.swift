@@ -5,7 +5,7 @@ import Testing
 
 @testable import Mooring
 
-@Suite struct CallThreadTests {
+@Suite struct CallConcurrencyTests {
     /// Four CPUs: two processes, each of two threads that share its address space, and files that
     /// all of them map.
     @Test(arguments: TreeRandom.seeds)
