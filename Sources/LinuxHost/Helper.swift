@@ -60,6 +60,8 @@ final class Helper {
     var holdsLockPrivilege = false
     /// Whether the work's process holds it, as far as it was told.
     var isMeantToLock = true
+    /// Whether the work's process has other privileges than that, as far as it was told.
+    var isAdministrator = true
     /// The faults on its own pages.
     var ownFaults = FaultFigures()
     /// The hard limits it was told to have, which may be below those it really has.
@@ -203,6 +205,7 @@ final class Helper {
         child.descriptors = descriptors
         child.holdsLockPrivilege = holdsLockPrivilege
         child.isMeantToLock = isMeantToLock
+        child.isAdministrator = isAdministrator
         child.hardLimits = hardLimits
         return .success(child)
     }

@@ -16,11 +16,17 @@ extension KernelSystem {
         guard case .failed(let error) = outcome, error == .ENOSYS || error == .EPERM else {
             return outcome
         }
-        switch call {
-        // Who may lock nothing at all is refused in this way too: `locking` has told them apart.
-        case .mlock, .mlock2, .mlockall, .shmLock: if error == .EPERM { return outcome }
-        case .mmap(_, _, _, let flags, _, _): if flags.contains(.locked) { return outcome }
-        default: break
+        if error == .EPERM {
+            // What the work's process has not the privilege for is its own affair.
+            guard helper.isAdministrator else { return outcome }
+            switch call {
+            // Who may lock nothing at all is refused in this way too: `locking` told them apart.
+            case .mlock, .mlock2, .mlockall, .shmLock: return outcome
+            // A sealed file is refused to everyone, the lowest pages to who is not root.
+            case .mmap(.absolute(let address), _, _, let flags, _, _):
+                guard address < 1 << 16, flags.contains(.fixed) else { return outcome }
+            default: break
+            }
         }
         throw forbidden(call.kind.rawValue)
     }
@@ -142,8 +148,12 @@ extension KernelSystem {
         case .setLockPrivilege(let isHeld):
             try setLockPrivilege(isHeld, helper)
             return .value(0)
+        case .setAdministrator(let isHeld):
+            try setAdministrator(isHeld, helper)
+            return .value(0)
 
-        case .createFile, .ftruncate, .punchHole, .readFile, .writeFile, .spawn, .fork, .exec,
+        case .createFile, .ftruncate, .seal, .punchHole, .readFile, .writeFile, .spawn, .fork,
+            .exec,
             .exit:
             preconditionFailure("perform(_:) keeps these for itself")
         }
@@ -227,6 +237,7 @@ extension KernelSystem {
         // Eight bytes of address and four of node a page, and room for them in one request.
         let pieceLimit: UInt64 = 128
         var done: UInt64 = 0
+        var found: [Int32] = []
         repeat {
             let piece = min(pages - done, pieceLimit)
             var payload: [UInt8] = []
@@ -237,11 +248,16 @@ extension KernelSystem {
             }
             let reply = try helper.call(
                 .movePages, 0, piece, Helper.payloadIn, node == nil ? 0 : nodes,
-                Helper.payloadOut, UInt64(flags), payload: payload)
+                Helper.payloadOut, UInt64(flags), payload: payload, replyLength: Int(piece * 4))
             guard reply.value == 0 else { return reply.outcome }
+            reply.payload.withUnsafeBytes { nodes in
+                for page in 0..<Int(piece) {
+                    found.append(nodes.loadUnaligned(fromByteOffset: page * 4, as: Int32.self))
+                }
+            }
             done += piece
         } while done < pages
-        return .value(0)
+        return .nodes(found)
     }
 
     // MARK: Signals

@@ -87,6 +87,7 @@ extension KernelSystem {
         guard case .success(let helper) = started else { return started }
         // LINUX: execve gives a program of root's all capabilities again.
         if !helper.isMeantToLock { try setLockPrivilege(false, helper) }
+        if !helper.isAdministrator { try setAdministrator(false, helper) }
         var parked = try helper.clear(
             keepsVDSO: image.areas.contains { $0.purpose == .vdso || $0.purpose == .vvar })
         if image.mapTop != 0 {

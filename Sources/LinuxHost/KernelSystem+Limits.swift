@@ -12,6 +12,10 @@ import Workloads
 /// CAP_IPC_LOCK as a bit of a capability set.
 private let lockPrivilege: UInt32 = 1 << 14
 
+/// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN,
+/// CAP_SYS_NICE, CAP_SYS_RESOURCE.
+private let administratorPrivileges: UInt32 = 1 << 15 | 1 << 17 | 1 << 21 | 1 << 23 | 1 << 24
+
 extension KernelSystem {
     /// Tells apart why a call that locks memory failed.
     ///
@@ -107,8 +111,11 @@ extension KernelSystem {
         } else {
             newSoft = min(newSoft, newHard)
         }
-        let outcome = try helper.prlimit(resource, soft: newSoft, hard: newHard).outcome
         let believed = helper.hardLimits[resource] ?? current.hard
+        if !helper.isAdministrator, askedSoft <= askedHard, askedHard > believed {
+            return .failed(.EPERM)
+        }
+        let outcome = try helper.prlimit(resource, soft: newSoft, hard: newHard).outcome
         if outcome == .failed(.EPERM) || askedHard > believed && askedHard <= current.hard {
             // The soft limit is what the work runs into.
             _ = try helper.prlimit(
@@ -122,22 +129,33 @@ extension KernelSystem {
     }
 
     func setLockPrivilege(_ isHeld: Bool, _ helper: Helper) throws {
+        let isSet = try setPrivileges(lockPrivilege, isHeld, helper)
         helper.isMeantToLock = isHeld
-        let reply = try helper.capabilities()
-        var sets = reply.payload
-        let byte = Int(lockPrivilege.trailingZeroBitCount / 8)
-        let bit = UInt8(lockPrivilege >> (8 * UInt32(byte)))
+        helper.holdsLockPrivilege = isHeld && mayLock && isSet
+    }
+
+    func setAdministrator(_ isHeld: Bool, _ helper: Helper) throws {
+        _ = try setPrivileges(administratorPrivileges, isHeld, helper)
+        helper.isAdministrator = isHeld
+    }
+
+    /// Gives or takes privileges.
+    ///
+    /// - Returns: Whether they could be given. Where not, a call that needs them is told apart.
+    private func setPrivileges(
+        _ bits: UInt32, _ isHeld: Bool, _ helper: Helper
+    ) throws -> Bool {
+        var sets = try helper.capabilities().payload
         // The effective set comes first, then the permitted one.
-        if isHeld {
-            sets[byte] |= bit
-        } else {
-            sets[byte] &= ~bit
+        sets.withUnsafeMutableBytes { sets in
+            let effective = sets.loadUnaligned(as: UInt32.self)
+            sets.storeBytes(
+                of: isHeld ? effective | bits : effective & ~bits, as: UInt32.self)
         }
         let result = try helper.call(
             .capset, Helper.payloadIn, Helper.payloadIn + 8, payload: capabilityHeader + sets)
-        if !isHeld, helper.holdsLockPrivilege, result.failed { throw forbidden("capset") }
-        // Where it cannot be had, a call that needs it is told apart (`locking`).
-        helper.holdsLockPrivilege = isHeld && mayLock && !result.failed
+        if result.failed, !isHeld { throw forbidden("capset") }
+        return !result.failed
     }
 }
 

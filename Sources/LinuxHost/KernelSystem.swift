@@ -82,6 +82,25 @@ package final class KernelSystem: MemorySystem {
         if !remarks.contains(sentence) { remarks.append(sentence) }
     }
 
+    /// Why this host's kernel cannot stand for a machine; `nil` if it can.
+    ///
+    /// Most settings are a machine's own affair, and a kernel passes over them. Those that decide
+    /// what calls answer must be what the host has: they cannot be set for the work alone.
+    package static func refusal(of settings: MachineSettings) -> String? {
+        // A helper has two areas of its own, so that the work meets the host's limit two early: a
+        // scenario of the limit itself asks for two less, others may ask for what the host has.
+        let wanted: [(name: String, values: [Int])] = [
+            ("overcommit_memory", settings.overcommit.map { [$0] } ?? []),
+            ("max_map_count", settings.maxMapCount.map { [$0, $0 + 2] } ?? []),
+        ]
+        for (name, values) in wanted where !values.isEmpty {
+            let text = (try? hostText("/proc/sys/vm/\(name)"))?.split(separator: "\n").first
+            guard let found = text.flatMap({ Int($0) }), !values.contains(found) else { continue }
+            return "vm.\(name) is \(found) on this host, and the scenario is about \(values[0])"
+        }
+        return nil
+    }
+
     /// Makes helpers the first that the kernel kills when memory runs out, rather than the host.
     private func preferAsVictim() {
         let file = open("/proc/\(first.pid)/oom_score_adj", O_WRONLY | O_CLOEXEC)
@@ -102,10 +121,16 @@ package final class KernelSystem: MemorySystem {
             guard files[file] == nil else {
                 throw SystemFailure("File \(file.rawValue) exists already.")
             }
-            files[file] = try makeFile(description)
+            do {
+                files[file] = try makeFile(description)
+            } catch let error as Mooring.Errno {
+                return .failed(error)
+            }
             return .value(0)
         case .ftruncate(let file, let length):
             return try hostFile(file).truncate(to: length)
+        case .seal(let file, let seals):
+            return try hostFile(file).add(seals)
         case .punchHole(let file, let offset, let length):
             return try hostFile(file).punchHole(offset: offset, length: length)
         case .readFile(let file, let offset, let length):
@@ -136,7 +161,7 @@ package final class KernelSystem: MemorySystem {
                     helpers[process] = fresh
                     return .value(0)
                 }
-            case .setLimit, .setLockPrivilege:
+            case .setLimit, .setLockPrivilege, .setAdministrator:
                 guard !isShared(helper) else {
                     throw HostRefusal(
                         "limits and privileges of a process that shares memory with another "
@@ -216,13 +241,14 @@ package final class KernelSystem: MemorySystem {
     }
 
     /// Makes a file with the pages in the page cache that the work wants there.
-    private func makeFile(_ description: FileDescription) throws(SystemFailure) -> HostFile {
+    private func makeFile(_ description: FileDescription) throws -> HostFile {
         let file: HostFile
         do {
             file = try HostFile(description)
-        } catch  where description.kind == .disk {
+        } catch let error as SystemFailure where description.kind == .disk {
             var inMemory = description
             inMemory.kind = .memory
+            inMemory.name = String(description.name.suffix(60))
             file = try HostFile(inMemory)
             remark(
                 "files in memory stand for files on a disk, so that their pages count as shared "

@@ -22,8 +22,13 @@ struct CountersCommand: ParsableCommand {
         var options = RunOptions()
         options.progress = { Terminal.progress(work.name, $0, $1) }
         do {
-            _ = try Runner(system: system, options: options).run(work.workload)
+            let summary = try Runner(system: system, options: options).run(work.workload)
             Terminal.clearLine()
+            if !summary.lost.isEmpty {
+                Terminal.note(
+                    "note: \(summary.skippedSteps) steps were skipped because processes were killed; "
+                        + "mooring run shows which")
+            }
             print(try system.text(.vmstat), terminator: "")
         } catch {
             Terminal.clearLine()

@@ -54,8 +54,6 @@ struct RecordCommand: ParsableCommand {
         options.timeLimit = limit.map { .seconds($0) }
         let result: Recorder.Result
         do {
-            // Before the program runs: what it did could not be kept.
-            try WorkFile.requireWritable(output)
             result = try Recorder.record(command: command, to: output, options: options) {
                 switch $0 {
                 case .recording: Terminal.status("")

@@ -71,6 +71,9 @@ struct WorkRun {
     }
 
     private func kernel() throws -> KernelSystem {
+        if let refusal = KernelSystem.refusal(of: work.settings) {
+            throw CommandFailure("\(refusal): run \(work.name) with --on mooring.")
+        }
         do {
             return try KernelSystem()
         } catch {

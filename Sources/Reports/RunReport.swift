@@ -136,9 +136,9 @@ extension RunReport {
                 + Figures.count(busy.max() ?? 0, "operation")
         }
         let parts = counts.enumerated().filter { $0.element > 0 }.map { cpu, count in
-            "CPU \(cpu) \(Figures.count(count))"
+            "\(Figures.count(count)) on CPU \(cpu)"
         }
-        return text + ": " + parts.joined(separator: ", ") + " operations"
+        return text + "; operations: " + parts.joined(separator: ", ")
     }
 
     /// Steps that the run took, for shares of it.

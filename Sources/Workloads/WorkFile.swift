@@ -71,6 +71,9 @@ package enum WorkFile {
 
     /// Refuses a path that no file can be written to, as far as can be told without writing.
     package static func requireWritable(_ path: String) throws(FileFailure) {
+        guard !path.isEmpty else {
+            throw FileFailure(description: "a file without a name cannot be written. Name one.")
+        }
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
         {

@@ -133,7 +133,8 @@ private let page: UInt64 = 4096
             try process.perform(.mbind(span(start, length), mode: 99, nodes: 1, flags: 0))
                 == .failed(.EINVAL))
         #expect(
-            try process.perform(.movePages(span(start, length), node: 0, flags: 2)) == .value(0))
+            try process.perform(.movePages(span(start, length), node: 0, flags: 2))
+                == .nodes([Int32](repeating: 0, count: 300)))
         #expect(
             try process.perform(.movePages(span(start, length), node: 0, flags: 99))
                 == .failed(.EINVAL))

@@ -65,6 +65,17 @@ import Testing
         #expect(Verdict(report).remarks[0].contains("1 of 1 address space"))
     }
 
+    @Test func `a claim that fails on the other system alone is a failure`() {
+        var report = report(peaks: [1000, 1000])
+        var kernel = RunSummary(system: "Linux")
+        kernel.checked = 3
+        kernel.failureCount = 1
+        report.comparison = ComparisonReport(
+            summaries: [report.summary, kernel], differences: [], findingCount: 0, differenceCount: 0)
+        #expect(report.hasFailed)
+        #expect(Verdict(report).headline == "1 of 3 claims does not hold on Linux.")
+    }
+
     // MARK: Lost processes
 
     @Test func `lost processes are the first thing that is said`() {
@@ -112,7 +123,7 @@ import Testing
         var report = RunReport.sample()
         #expect(report.spreadText == nil)
         report.summary.operationsByCPU = [5000, 0, 12]
-        #expect(report.spreadText == "2 of 3 worked: CPU 0 5,000, CPU 2 12 operations")
+        #expect(report.spreadText == "2 of 3 worked; operations: 5,000 on CPU 0, 12 on CPU 2")
         report.summary.operationsByCPU = Array(repeating: 7, count: 64) + [9000]
         #expect(report.spreadText == "65 of 65 worked, with 7 to 9,000 operations")
     }

@@ -67,7 +67,7 @@ extension RunSession {
         let book = processes[operation.process]?.book
         switch (expected, outcome) {
         case (.anything, _): return true
-        case (.success, .value), (.success, .pages): return true
+        case (.success, .value), (.success, .pages), (.success, .nodes): return true
         case (.failure, .failed): return true
         case (.failed(let error), .failed(let got)): return error == got
         case (.value(let value), .value(let got)): return value == got
@@ -75,6 +75,7 @@ extension RunSession {
             return (try? book?.resolve(address)) == got
         case (.pages(let pages), .pages(let got)):
             return pages.elementsEqual(got) { $0 == ($1 & 1 == 1) }
+        case (.nodes(let nodes), .nodes(let got)): return nodes == got
         case (.signal(let signals, let address), .signal(let got, let place)):
             guard signals.contains(got) else { return false }
             guard let address else { return true }

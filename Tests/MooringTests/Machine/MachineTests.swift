@@ -61,7 +61,7 @@ import Testing
             length: .pages(16), protection: [.read, .write], flags: [.shared], file: file)
         try task.access(region, .write)
         try machine.audit()
-        file.truncate(to: .pages(4))
+        try file.truncate(to: .pages(4))
         try machine.audit()
         #expect(
             throws: AccessFailure(signal: .busPastEnd, address: region.address + 4 * pageSize)
