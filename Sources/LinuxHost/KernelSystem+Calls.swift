@@ -22,7 +22,8 @@ extension KernelSystem {
             switch call {
             // Who may lock nothing at all is refused in this way too: `locking` told them apart.
             case .mlock, .mlock2, .mlockall, .shmLock: return outcome
-            // A sealed file is refused to everyone, the lowest pages to who is not root.
+            // What a file's seals forbid, they forbid everyone; the lowest pages are root's.
+            case .madvise: return outcome
             case .mmap(.absolute(let address), _, _, let flags, _, _):
                 guard address < 1 << 16, flags.contains(.fixed) else { return outcome }
             default: break
