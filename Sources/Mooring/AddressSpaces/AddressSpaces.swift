@@ -29,44 +29,26 @@ struct AddressSpaces {
         let cpuCount: Int
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var tables: PageTables { parts.pointee.tables }
-    @inline(__always)
     var groups: AnonGroups { parts.pointee.groups }
-    @inline(__always)
     var cache: PageCache { parts.pointee.cache }
-    @inline(__always)
     var counts: MapCounts { parts.pointee.counts }
-    @inline(__always)
     var unmapper: Unmapper { parts.pointee.unmapper }
-    @inline(__always)
     var faults: FaultHandler { parts.pointee.faults }
-    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
     var vmas: Slab<VMAState> { parts.pointee.vmas }
-    @inline(__always)
     var vmaRests: SlabCompanion<VMARest> { parts.pointee.vmaRests }
-    @inline(__always)
     var spaces: Slab<AddressSpaceState> { parts.pointee.spaces }
-    @inline(__always)
     var commitment: Commitment { parts.pointee.commitment }
-    @inline(__always)
     var limits: MachineLimits { parts.pointee.limits }
-    @inline(__always)
     var cpuCount: Int { parts.pointee.cpuCount }
 
     var batches: LRUBatches { counts.batches }

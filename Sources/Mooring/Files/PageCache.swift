@@ -23,32 +23,20 @@ struct PageCache {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var allocator: FrameAllocator { parts.pointee.allocator }
-    @inline(__always)
     var batches: LRUBatches { parts.pointee.batches }
-    @inline(__always)
     var files: Slab<FileState> { parts.pointee.files }
-    @inline(__always)
     var commitment: Commitment { parts.pointee.commitment }
-    @inline(__always)
     var segmentLocks: SegmentLocks { parts.pointee.segmentLocks }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// A new file of this length with one reference, the caller's.
