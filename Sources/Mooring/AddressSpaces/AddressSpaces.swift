@@ -86,9 +86,11 @@ struct AddressSpaces {
         space.lock.lock(.addressSpace, on: cpu)
         defer { space.lock.unlock(.addressSpace, on: cpu) }
         space.notePeak()
+        var gathering = unmapper.begin(in: space, isEnding: true, on: cpu)
         var vma = space.tree.first
         while let current = vma {
-            unmapper.unmap(current, in: space, from: current.start, to: current.end, on: cpu)
+            unmapper.unmap(
+                current, from: current.start, to: current.end, into: &gathering, on: cpu)
             vma = current.next
         }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
@@ -96,9 +98,10 @@ struct AddressSpaces {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.freeTables(
+        tables.unlinkTables(
             in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
-            on: cpu)
+            into: &gathering.tables)
+        unmapper.finish(&gathering, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
@@ -120,7 +123,7 @@ struct AddressSpaces {
         defer { space.lock.unlockShared(.addressSpace, on: cpu) }
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
-        slot.everRan.store(1)
+        slot.noteRuns()
         var address = start
         while address < end {
             guard let vma = space.tree.find(address), vma.start <= address else {
@@ -192,8 +195,7 @@ struct AddressSpaces {
             table = slot.table
         } else {
             guard let found = tables.find(root: space.root, address) else { return false }
-            slot.region = region
-            slot.table = found
+            tlb.remember(found, of: address, in: slot)
             table = found
         }
         let entry = table[TableLevel.pte.index(of: address)]

@@ -177,8 +177,7 @@ struct FaultHandler {
         guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
             return nil
         }
-        fault.slot.region = region
-        fault.slot.table = table
+        tlb.remember(table, of: fault.address, in: fault.slot)
         return table
     }
 

@@ -160,9 +160,7 @@ struct PageCache {
                 if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
                 // ORDER: out of the cache first, see markDirty.
                 frame.clear(.fileCached)
-                if frame.testAndClear(.dirty), file.kind == .disk {
-                    cpu.add(-1, to: .dirty, zone: zone)
-                }
+                frame.clearDirty(on: cpu)
                 removed[count] = pfn
                 count += 1
                 position = offset &+ 1
@@ -171,24 +169,6 @@ struct PageCache {
             if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
             for index in 0..<count { batches.release(removed[index], on: cpu) }
             if count < 64 { return }
-        }
-    }
-
-    /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.
-    @inline(__always)
-    func markDirty(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.dirty) { markDirtySlowly(frame, on: cpu) }
-    }
-
-    @inline(never)
-    private func markDirtySlowly(_ frame: FrameRef, on cpu: CPU) {
-        guard !frame.testAndSet(.dirty) else { return }
-        let isCounted = !frame.has(.swapBacked)
-        if isCounted { cpu.add(1, to: .dirty, zone: frame.zoneIndex) }
-        // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
-        // clear the mark one finds it set, and takes the count back.
-        if !frame.has(.fileCached), frame.testAndClear(.dirty), isCounted {
-            cpu.add(-1, to: .dirty, zone: frame.zoneIndex)
         }
     }
 }

@@ -35,47 +35,43 @@ struct LRUBatch {
 /// The batches of all CPUs and what happens when they are drained.
 struct LRUBatches {
     /// What it works with; constant.
-    private struct Parts {
+    struct Parts {
         let frames: FrameTable
         let lists: LRULists
         let allocator: FrameAllocator
-        let batches: UnsafeMutablePointer<LRUBatch>
-        let cpuCount: Int
+        let tlb: TLB
+        /// One batch a CPU for additions, then one a CPU for mlock requests.
+        fileprivate let batches: UnsafeMutablePointer<LRUBatch>
+
+        init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, tlb: TLB) {
+            self.frames = frames
+            self.lists = lists
+            self.allocator = allocator
+            self.tlb = tlb
+            // A batch is four cache lines; aligned, no two CPUs share one.
+            batches = UnsafeMutableRawPointer.allocate(
+                byteCount: 2 * tlb.cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
+            ).bindMemory(to: LRUBatch.self, capacity: 2 * tlb.cpuCount)
+            batches.initialize(repeating: LRUBatch(), count: 2 * tlb.cpuCount)
+        }
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
-        // A batch is four cache lines; aligned, no two CPUs share one.
-        let batches = UnsafeMutableRawPointer.allocate(
-            byteCount: 2 * cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
-        ).bindMemory(to: LRUBatch.self, capacity: 2 * cpuCount)
-        batches.initialize(repeating: LRUBatch(), count: 2 * cpuCount)
-        parts = .allocate(capacity: 1)
-        parts.initialize(
-            to: Parts(
-                frames: frames, lists: lists, allocator: allocator, batches: batches,
-                cpuCount: cpuCount))
-    }
-
-    @inline(__always)
-    var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
-    var lists: LRULists { parts.pointee.lists }
-    @inline(__always)
-    var allocator: FrameAllocator { parts.pointee.allocator }
-    /// One batch a CPU for additions, then one a CPU for mlock requests.
-    @inline(__always)
-    private var batches: UnsafeMutablePointer<LRUBatch> { parts.pointee.batches }
-    @inline(__always)
-    private var cpuCount: Int { parts.pointee.cpuCount }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the memory back.
     func deallocate() {
         batches.deallocate()
         parts.deallocate()
     }
+
+    var frames: FrameTable { parts.pointee.frames }
+    var lists: LRULists { parts.pointee.lists }
+    var allocator: FrameAllocator { parts.pointee.allocator }
+    private var tlb: TLB { parts.pointee.tlb }
+    private var batches: UnsafeMutablePointer<LRUBatch> { parts.pointee.batches }
+    private var cpuCount: Int { parts.pointee.tlb.cpuCount }
 
     @inline(__always)
     private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> { batches + cpu.index }
@@ -291,6 +287,7 @@ struct LRUBatches {
 
     @inline(never)
     private func retireAndFree(_ pfn: PFN, on cpu: CPU) {
+        tlb.caches?.expectNone(to: pfn, on: cpu)
         let frame = frames[pfn]
         if frame.has(.onLRU) {
             let node = LRULists.node(ofZone: frame.zoneIndex)
@@ -304,6 +301,9 @@ struct LRUBatches {
 
     /// Frees frames whose counts are already 0, so that nobody can reach them.
     func free(_ pfns: UnsafeMutablePointer<PFN>, count: Int, on cpu: CPU) {
+        if let caches = tlb.caches {
+            for index in 0..<count { caches.expectNone(to: pfns[index], on: cpu) }
+        }
         var lockedNode = -1
         for index in 0..<count {
             let frame = frames[pfns[index]]

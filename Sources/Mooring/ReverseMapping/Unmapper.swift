@@ -2,8 +2,9 @@
 //
 // Taking mappings away: for munmap, MADV_DONTNEED, exit, truncation.
 //
-// STATE      Each CPU has a buffer of frames whose entries are cleared and that wait for the flush.
-// INVARIANT  No frame leaves the buffer before the translations to it are flushed.
+// STATE      What was taken is gathered, over as many VMAs as a call covers, and let go after one
+//            flush. Each CPU has a buffer for the frames of one gathering.
+// INVARIANT  No frame and no page table leaves a gathering before translations are flushed.
 // LOCKS      The address space's lock, exclusive or shared, or (truncation) its file's mappings
 //            lock keeps the VMA alive; each table's lock is taken here.
 
@@ -17,90 +18,132 @@ enum UnmapScope {
     case filePages
 }
 
+/// What was taken out of an address space and waits for the flush.
+struct Gathering {
+    let space: AddressSpace
+    /// Whether nobody runs in it any more.
+    fileprivate let isEnding: Bool
+    /// Where entries have changed.
+    var range = FlushRange()
+    /// Page tables that nothing leads to any more.
+    var tables = UnlinkedTables()
+    /// Frames that nobody can reach, and frames with a reference to drop.
+    fileprivate let unreachable: UnsafeMutablePointer<PFN>
+    fileprivate let referenced: UnsafeMutablePointer<PFN>
+    fileprivate var unreachableCount = 0
+    fileprivate var referencedCount = 0
+    fileprivate var hasPages = false
+    fileprivate var hasLocked = false
+}
+
 /// Clears ranges of page tables.
 struct Unmapper {
     /// What it works with; constant.
-    private struct Parts {
+    struct Parts {
         let tables: PageTables
         let counts: MapCounts
-        let cache: PageCache
         let tlb: TLB
-        let buffers: UnsafeMutablePointer<PFN>
+        /// For each CPU the frames of a gathering: unreachable ones, then referenced ones.
+        fileprivate let buffers: UnsafeMutablePointer<PFN>
+
+        init(tables: PageTables, counts: MapCounts, tlb: TLB) {
+            self.tables = tables
+            self.counts = counts
+            self.tlb = tlb
+            buffers = .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)
+        }
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
     private static let capacity = 1024
 
-    init(tables: PageTables, counts: MapCounts, cache: PageCache, tlb: TLB) {
-        parts = .allocate(capacity: 1)
-        parts.initialize(
-            to: Parts(
-                tables: tables, counts: counts, cache: cache, tlb: tlb,
-                buffers: .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)))
-    }
-
-    @inline(__always)
-    var tables: PageTables { parts.pointee.tables }
-    @inline(__always)
-    var counts: MapCounts { parts.pointee.counts }
-    @inline(__always)
-    var cache: PageCache { parts.pointee.cache }
-    @inline(__always)
-    var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
-    private var buffers: UnsafeMutablePointer<PFN> { parts.pointee.buffers }
-    private var frames: FrameTable { tables.frames }
-    private var batches: LRUBatches { counts.batches }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the memory back.
     func deallocate() {
-        buffers.deallocate()
+        parts.pointee.buffers.deallocate()
         parts.deallocate()
     }
 
-    /// Frames that wait for a flush.
-    private struct Gather {
-        let unreachable: UnsafeMutablePointer<PFN>
-        let referenced: UnsafeMutablePointer<PFN>
-        var unreachableCount = 0
-        var referencedCount = 0
-        var clearedEntries = 0
-    }
+    var tables: PageTables { parts.pointee.tables }
+    var counts: MapCounts { parts.pointee.counts }
+    var tlb: TLB { parts.pointee.tlb }
+    private var frames: FrameTable { tables.frames }
+    private var batches: LRUBatches { counts.batches }
 
     /// Unmaps `start..<end` of a VMA, which both are page addresses in it.
     func unmap(
         _ vma: VMARef, in space: AddressSpace, from start: UInt64, to end: UInt64,
-        scope: UnmapScope = .everything, on cpu: CPU
+        scope: UnmapScope, on cpu: CPU
     ) {
-        var isFirst = true
-        let buffer = buffers + 2 * Unmapper.capacity * cpu.index
-        var gather = Gather(unreachable: buffer, referenced: buffer + Unmapper.capacity)
+        var gathering = begin(in: space, on: cpu)
+        unmap(vma, from: start, to: end, scope: scope, into: &gathering, on: cpu)
+        finish(&gathering, on: cpu)
+    }
+
+    /// An empty gathering; a CPU has one at a time, which is to be finished.
+    @inline(__always)
+    func begin(in space: AddressSpace, isEnding: Bool = false, on cpu: CPU) -> Gathering {
+        tlb.beginWithdrawal(in: space)
+        let buffer = parts.pointee.buffers + 2 * Unmapper.capacity * cpu.index
+        return Gathering(
+            space: space, isEnding: isEnding, unreachable: buffer,
+            referenced: buffer + Unmapper.capacity)
+    }
+
+    /// Flushes translations of what was gathered, and lets it go.
+    @inline(__always)
+    func finish(_ gathering: inout Gathering, on cpu: CPU) {
+        flush(&gathering, on: cpu)
+        tlb.endWithdrawal(in: gathering.space)
+        // Waiting munlocks would keep the frames from being free when the call returns.
+        if gathering.hasLocked { batches.drain(on: cpu) }
+    }
+
+    @inline(__always)
+    private func flush(_ gathering: inout Gathering, on cpu: CPU) {
+        gathering.range.include(gathering.tables.range)
+        guard !gathering.range.isEmpty else { return }
+        if gathering.isEnding {
+            tlb.forget(gathering.space, on: cpu)
+        } else {
+            tlb.flush(gathering.space, gathering.range, on: cpu)
+        }
+        batches.free(gathering.unreachable, count: gathering.unreachableCount, on: cpu)
+        for index in 0..<gathering.referencedCount {
+            batches.release(gathering.referenced[index], on: cpu)
+        }
+        tables.free(&gathering.tables, on: cpu)
+        gathering.unreachableCount = 0
+        gathering.referencedCount = 0
+        gathering.range = FlushRange()
+    }
+
+    /// Unmaps `start..<end` of a VMA of the gathering's address space.
+    func unmap(
+        _ vma: VMARef, from start: UInt64, to end: UInt64, scope: UnmapScope = .everything,
+        into gathering: inout Gathering, on cpu: CPU
+    ) {
         var address = start
-        while let table = tables.nextTable(root: space.root, &address, end: end) {
+        while let table = tables.nextTable(root: gathering.space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if !isEmpty(table, on: cpu) {
-                if isFirst {
-                    isFirst = false
-                    space.notePeak()
+                if !gathering.hasPages {
+                    gathering.hasPages = true
+                    gathering.space.notePeak()
                     // A frame in this CPU's own batch would not be found unreachable.
                     batches.drain(on: cpu)
                 }
-                if gather.unreachableCount > Unmapper.capacity - 512
-                    || gather.referencedCount > Unmapper.capacity - 512
+                if gathering.unreachableCount > Unmapper.capacity - 512
+                    || gathering.referencedCount > Unmapper.capacity - 512
                 {
-                    finish(&gather, space, on: cpu)
+                    flush(&gathering, on: cpu)
                 }
-                unmap(
-                    table, vma, space, from: address, to: next, scope: scope, into: &gather,
-                    on: cpu)
+                unmap(table, vma, from: address, to: next, scope: scope, into: &gathering, on: cpu)
             }
             address = next
         }
-        finish(&gather, space, on: cpu)
-        // Waiting munlocks would keep the frames from being free when the call returns.
-        if vma.flags.contains(.locked) { batches.drain(on: cpu) }
     }
 
     /// Whether a table has nothing to unmap.
@@ -117,19 +160,23 @@ struct Unmapper {
 
     @inline(__always)
     private func unmap(
-        _ table: TableRef, _ vma: VMARef, _ space: AddressSpace, from start: UInt64,
-        to end: UInt64, scope: UnmapScope, into gather: inout Gather, on cpu: CPU
+        _ table: TableRef, _ vma: VMARef, from start: UInt64, to end: UInt64, scope: UnmapScope,
+        into gathering: inout Gathering, on cpu: CPU
     ) {
         var gone = InlineArray<3, Int>(repeating: 0)
         var cleared = 0
+        var unreachable = gathering.unreachable + gathering.unreachableCount
+        var referenced = gathering.referenced + gathering.referencedCount
         table.lock(on: cpu)
+        guard let live = table.occupied(from: start, to: end) else {
+            table.unlock(on: cpu)
+            return
+        }
         // RACE: truncation comes here without the address space's lock, while mlock or munlock may
         // be changing the flags. They count each table's pages under its lock, after the flags when
         // locking and before them when unlocking, so that what is seen here errs low at most.
         let isLocked = vma.flags.contains(.locked)
-        let first = TableLevel.pte.index(of: start)
-        let last = TableLevel.pte.index(of: end - 1)
-        for index in first...last {
+        for index in live {
             let entry = table[index]
             if !entry.isMapped {
                 if entry.isGuard, case .everything = scope {
@@ -152,37 +199,27 @@ struct Unmapper {
             cleared += 1
             gone[MapCounts.residentKind(flags).rawValue] += 1
             if !flags.contains(.anonymous) {
-                if final.isDirty { cache.markDirty(frame, on: cpu) }
+                if final.isDirty { frame.markDirty(on: cpu) }
                 if final.isAccessed, !flags.contains(.referenced) { frame.set(.referenced) }
             }
             switch counts.unmap(pfn, frame, isLocked: isLocked, on: cpu) {
             case .unreachable:
-                gather.unreachable[gather.unreachableCount] = pfn
-                gather.unreachableCount += 1
+                unreachable.pointee = pfn
+                unreachable += 1
             case .referenced:
-                gather.referenced[gather.referencedCount] = pfn
-                gather.referencedCount += 1
+                referenced.pointee = pfn
+                referenced += 1
             }
         }
+        gathering.unreachableCount = unreachable - gathering.unreachable
+        gathering.referencedCount = referenced - gathering.referenced
         table.frame.liveEntries -= cleared
         table.unlock(on: cpu)
-        gather.clearedEntries += cleared
-        let slot = space.slot(of: cpu)
+        if cleared > 0 { gathering.range.include(TableRef.addresses(of: live, near: start)) }
+        if isLocked { gathering.hasLocked = true }
+        let slot = gathering.space.slot(of: cpu)
         slot.resident(.anonymous).add(-gone[0])
         slot.resident(.file).add(-gone[1])
         slot.resident(.sharedMemory).add(-gone[2])
-    }
-
-    @inline(__always)
-    private func finish(_ gather: inout Gather, _ space: AddressSpace, on cpu: CPU) {
-        guard gather.clearedEntries > 0 else { return }
-        tlb.flush(space, pages: gather.clearedEntries, on: cpu)
-        batches.free(gather.unreachable, count: gather.unreachableCount, on: cpu)
-        for index in 0..<gather.referencedCount {
-            batches.release(gather.referenced[index], on: cpu)
-        }
-        gather.unreachableCount = 0
-        gather.referencedCount = 0
-        gather.clearedEntries = 0
     }
 }
