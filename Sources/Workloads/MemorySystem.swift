@@ -38,7 +38,8 @@ package struct ProcessSample: Hashable, Sendable {
     package var locked: UInt64 = 0
     /// VmPTE.
     package var pageTables: UInt64 = 0
-    /// Page faults so far, without and with a wait for a device.
+    /// Page faults of the process so far, without and with a wait for a device; those before an
+    /// execve(2) included.
     package var minorFaults: UInt64 = 0
     package var majorFaults: UInt64 = 0
 
@@ -60,12 +61,24 @@ package protocol MemorySystem: AnyObject {
     /// work's own. What a scenario claims of the machine is not checked where this is `false`.
     var ownsMachine: Bool { get }
 
+    /// How many virtual CPUs operations can name; 1 where the system places processes itself.
+    var cpuCount: Int { get }
+
     /// Carries out one operation.
     ///
     /// - Returns: What a program would see. A failed call or a signal is an outcome, not an error.
-    /// - Throws: ``SystemFailure`` where the system itself cannot go on: an unknown process or
-    ///   file, a helper that died, a host that forbids what is asked.
+    ///   After `SIGKILL` for want of memory the process does nothing more, and its figures may be
+    ///   asked, where the system still has them, until ``kill(_:)``.
+    /// - Throws: ``HostRefusal`` where this operation cannot be carried out here, and the work can go
+    ///   on without it; ``SystemFailure`` where the system itself cannot go on: an unknown process
+    ///   or file, a helper that died.
     func perform(_ operation: Operation) throws -> Outcome
+
+    /// What was done otherwise than the work says, so far: sentences that go on after a colon.
+    var remarks: [String] { get }
+
+    /// Ends a process from outside, as SIGKILL does; one that is gone is passed over.
+    func kill(_ process: ProcessID)
 
     /// A process's view as text.
     func text(_ view: ProcessView, of process: ProcessID) throws -> String
@@ -86,6 +99,8 @@ package protocol MemorySystem: AnyObject {
 
 extension MemorySystem {
     package var ownsMachine: Bool { true }
+    package var cpuCount: Int { 1 }
+    package var remarks: [String] { [] }
     package func faultCounts() throws -> [FaultCount] { [] }
 }
 
@@ -101,9 +116,25 @@ package struct FaultCount: Hashable, Sendable {
     }
 }
 
+/// Why a system leaves an operation out: its host forbids what the work's machine allowed.
+package struct HostRefusal: Error, Hashable, Sendable {
+    /// What is forbidden and what to do about it: a sentence that goes on after a colon.
+    ///
+    /// Operations that are left out for one reason have the same.
+    package let reason: String
+    package init(_ reason: String) { self.reason = reason }
+}
+
 /// Why a system could not carry out an operation at all.
 package struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// What went wrong and what to do about it, in one sentence or two.
     package let description: String
     package init(_ description: String) { self.description = description }
+
+    /// A machine has no CPU of this number.
+    static func noCPU(_ cpu: Int, of count: Int) -> SystemFailure {
+        SystemFailure(
+            "there is no CPU \(cpu) on a machine of \(count), which are numbered from 0; give it more "
+                + "with \"machine cpus\" or --cpus")
+    }
 }

@@ -25,6 +25,7 @@ package final class FakeSystem: MemorySystem {
 
     package let name: String
     package var ownsMachine = true
+    package var cpuCount = 1
     /// Where the top-down search for room begins.
     private let top: UInt64
     private var processes: [ProcessID: Process] = [:]
@@ -33,6 +34,9 @@ package final class FakeSystem: MemorySystem {
     package private(set) var log: [Operation] = []
     /// What to answer instead of carrying an operation out, by its number from 0.
     package var answers: [Int: Outcome] = [:]
+    /// What to refuse, by its number from 0.
+    package var refusals: [Int: HostRefusal] = [:]
+    package var remarks: [String] = []
 
     package init(name: String = "fake", top: UInt64 = 0x7FFF_0000_0000) {
         self.name = name
@@ -41,6 +45,7 @@ package final class FakeSystem: MemorySystem {
 
     package func perform(_ operation: Operation) throws -> Outcome {
         log.append(operation)
+        if let refusal = refusals[log.count - 1] { throw refusal }
         if let answer = answers[log.count - 1] { return answer }
         switch operation.call {
         case .spawn:
@@ -196,6 +201,8 @@ package final class FakeSystem: MemorySystem {
         }
         return .value(0)
     }
+
+    package func kill(_ process: ProcessID) { processes[process] = nil }
 
     // MARK: Views
 

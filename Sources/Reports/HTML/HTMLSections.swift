@@ -38,11 +38,15 @@ extension HTMLReport {
     }
 
     private var findingsLink: Markup {
-        if report.summary.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
-        if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
-        if report.comparison.map({ $0.differenceCount > 0 }) == true {
+        if report.summaries.contains(where: { $0.lost.contains { !$0.wasExpected } }) {
+            return " <a href=\"#lost\">Which?</a>"
+        }
+        if report.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
+        if let comparison = report.comparison, comparison.findingCount > 0 {
             return " <a href=\"#comparison\">Which?</a>"
         }
+        if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
+        if report.missesPeaks, !report.isWhatIf { return " <a href=\"#peaks\">Which?</a>" }
         return ""
     }
 
@@ -68,9 +72,10 @@ extension HTMLReport {
             "System calls", Figures.count(report.callCount),
             failed > 0 ? "\(Figures.count(failed)) failed" : "none failed")
         let living = summary.processes.count { $0.lastStep == nil }
+        let fate = living > 0 ? "\(Figures.count(living)) still alive" : "all have ended"
         add(
             "Processes", Figures.count(summary.processes.count),
-            living > 0 ? "\(Figures.count(living)) still alive" : "all have ended")
+            summary.lost.isEmpty ? fate : "\(Figures.count(summary.lost.count)) lost")
         add(
             "Operations", Figures.count(summary.operations),
             "in \(Figures.duration(summary.elapsed))")
@@ -171,6 +176,25 @@ extension HTMLReport {
         return section("Processes", table.markup)
     }
 
+    var lost: Markup {
+        guard report.summaries.contains(where: { !$0.lost.isEmpty }) else { return "" }
+        return section(
+            "Processes that the run had to do without", id: "lost",
+            lead: "The work goes on with them, and they ended here or were never made. The run "
+                + "went on without them: their later steps, and those of children that they would "
+                + "have made, were skipped.",
+            boxed(report.lostTable(limit: Limit.findings)))
+    }
+
+    var peaks: Markup {
+        guard report.missesPeaks else { return "" }
+        return section(
+            "Peaks of resident memory that are not as recorded", id: "peaks",
+            lead: "By kind of memory: how much more was resident than recorded when the address "
+                + "space ended.",
+            boxed(report.peakTable(limit: Limit.findings)))
+    }
+
     var differences: Markup {
         guard report.summary.differenceCount > 0 else { return "" }
         return section(
@@ -181,7 +205,7 @@ extension HTMLReport {
     }
 
     var failures: Markup {
-        guard report.summary.failureCount > 0 else { return "" }
+        guard report.failureCount > 0 else { return "" }
         return section(
             "Claims that do not hold", id: "claims",
             boxed(report.failureTable(limit: Limit.findings)))
@@ -225,6 +249,7 @@ extension HTMLReport {
         let systems = report.comparison?.systems.joined(separator: ", ")
         add("system", "\(systems ?? report.summary.system)")
         if let picture = report.picture { add("machine", "\(picture.configuration)") }
+        if let spread = report.spreadText { add("CPUs", "\(spread)") }
         add("version", "Mooring \(production.version)")
         if let date = production.date { add("made", "\(date)") }
         for detail in production.details { add("", "\(detail)") }

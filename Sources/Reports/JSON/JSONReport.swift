@@ -16,13 +16,24 @@ import Workloads
 /// machine               [configuration], [moment]: when memory and fragmentation were so
 /// operations            how many were carried out
 /// elapsed               seconds
-/// agrees                whether nothing differs, every claim holds, and the run went to its end
+/// agrees                whether nothing differs, every claim holds, every peak is near the
+///                       recorded one, no process was lost, and the run went to its end; the
+///                       command's exit status says the same
 /// [stopped]             why the run ended before the work did
 /// notes                 [ text ]
 /// processes             [ pid, name, [parent], firstStep, [lastStep],
 ///                         peak { resident, locked, pageTables }, finalPeakResident,
 ///                         [recordedPeakResident], [deviation] (0.05 is 5 % more),
-///                         minorFaults, majorFaults ]
+///                         minorFaults, majorFaults,
+///                         images [ image, name, peakResident, [recordedPeakResident],
+///                                  [deviation], lastResident { anonymous, file, sharedMemory },
+///                                  [recordedLastResident], cutShort ] ]: address spaces in order,
+///                       0 what fork left; finalPeakResident and what follows is the last one's
+/// lost                  [ pid, name, [signal] or call and error, step, [line], nanoseconds,
+///                         operation, [held] { resident, locked, pageTables },
+///                         [freeMemory], expected, skippedSteps ]: processes that the work goes on
+///                       with, and the run had to do without
+/// [operationsByCPU]     [ operations ], where there is more than one CPU
 /// calls                 [ name, count, failed, errors { "ENOMEM": count } ]
 /// accesses              [ kind ("read" | "write" | "execute"), count, pages, signals ]
 /// faults                [ kind, count ]
@@ -32,6 +43,7 @@ import Workloads
 /// recording             compared, differenceCount, differenceCounts { "outcome": count },
 ///                       differences [ kind, step, operation, recorded, got ]: the first ones
 /// claims                checked, skipped, failureCount, failures [ line, text, got ]
+/// leftOut               [ reason, operations (not carried out), claims (passed over) ]
 /// [memory]              bytes, pageblocks, pageblocksPerCell,
 ///                       owners [ owner, pageblocks, bytes ],
 ///                       cells: two letters a cell: owner (F free, A anonymous, M file, S shared
@@ -41,8 +53,14 @@ import Workloads
 /// [addressSpaces]       [ pid, name, moment,
 ///                         areas [ start, end (hexadecimal texts), rights, name, resident,
 ///                                 locked ] ]
-/// [comparison]          systems [ name, elapsed, peak, minorFaults, majorFaults, failedCalls ],
-///                       differenceCount, differences [ step, [line], operation, outcomes ]
+/// [comparison]          systems [ name, elapsed, peak, minorFaults, majorFaults, failedCalls,
+///                         recording { compared, differenceCount },
+///                         claims { checked, failureCount }, leftOut,
+///                         processes [ pid, peakResident, [deviation]: of the program that is
+///                           off most ] ],
+///                       differenceCount (between the systems),
+///                       differences [ step, [line], operation, [recorded], outcomes ], those of
+///                         one system from the recording included
 /// production            command, version, [date], details
 /// ```
 package struct JSONReport {

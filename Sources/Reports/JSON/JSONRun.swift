@@ -64,6 +64,8 @@ struct JSONRun: Encodable {
     var stopped: String?
     var notes: [String]
     var processes: [JSONProcess]
+    var lost: [JSONLost]
+    var operationsByCPU: [Int]?
     var calls: [JSONCall]
     var accesses: [JSONAccess]
     var faults: [JSONFault]
@@ -71,6 +73,7 @@ struct JSONRun: Encodable {
     var timeline: [JSONPoint]
     var recording: Recording
     var claims: Claims
+    var leftOut: [JSONLeftOut]
     var memory: JSONMemory?
     var fragmentation: [JSONZone]?
     var addressSpaces: [JSONAddressSpace]?
@@ -89,8 +92,10 @@ struct JSONRun: Encodable {
         elapsed = Figures.seconds(summary.elapsed)
         agrees = Verdict(report).isGood
         stopped = report.stopped
-        notes = report.notes
+        notes = report.notes + report.systemRemarks
         processes = summary.processes.map(JSONProcess.init)
+        lost = summary.lost.map(JSONLost.init)
+        operationsByCPU = summary.operationsByCPU.isEmpty ? nil : summary.operationsByCPU
         calls = report.systemCalls.map(JSONCall.init)
         accesses = summary.accesses.map(JSONAccess.init)
         faults = report.faults.map { JSONFault(kind: $0.kind, count: $0.count) }
@@ -109,6 +114,7 @@ struct JSONRun: Encodable {
             checked: summary.checked, skipped: summary.skipped,
             failureCount: summary.failureCount,
             failures: summary.failures.map { .init(line: $0.line, text: $0.text, got: $0.got) })
+        leftOut = summary.leftOut.map(JSONLeftOut.init)
         memory = report.picture?.memory.map(JSONMemory.init)
         if let picture = report.picture {
             fragmentation = picture.zones.isEmpty ? nil : picture.zones.map(JSONZone.init)
@@ -123,6 +129,18 @@ struct JSONRun: Encodable {
     }
 }
 
+struct JSONLeftOut: Encodable {
+    var reason: String
+    var operations: Int
+    var claims: Int
+
+    init(_ leftOut: LeftOut) {
+        reason = leftOut.reason
+        operations = leftOut.operations
+        claims = leftOut.claims
+    }
+}
+
 struct JSONFigures: Encodable {
     var resident: UInt64
     var locked: UInt64
@@ -132,34 +150,6 @@ struct JSONFigures: Encodable {
         resident = figures.resident
         locked = figures.locked
         pageTables = figures.pageTables
-    }
-}
-
-struct JSONProcess: Encodable {
-    var pid: Int32
-    var name: String
-    var parent: Int32?
-    var firstStep: Int
-    var lastStep: Int?
-    var peak: JSONFigures
-    var finalPeakResident: UInt64
-    var recordedPeakResident: UInt64?
-    var deviation: Double?
-    var minorFaults: UInt64
-    var majorFaults: UInt64
-
-    init(_ process: ProcessSummary) {
-        pid = process.process.rawValue
-        name = process.name
-        parent = process.parent?.rawValue
-        firstStep = process.firstStep
-        lastStep = process.lastStep
-        peak = JSONFigures(process.peak)
-        finalPeakResident = process.finalPeakResident
-        recordedPeakResident = process.recordedPeakResident
-        deviation = process.deviation
-        minorFaults = process.minorFaults
-        majorFaults = process.majorFaults
     }
 }
 

@@ -4,7 +4,7 @@
 // a page.
 
 /// Numbers as people read them.
-enum Figures {
+package enum Figures {
     private static let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
 
     /// A size: `0`, `412 KiB`, `3.2 MiB`, `64 MiB`.
@@ -17,6 +17,13 @@ enum Figures {
         if value >= 1023.5, unit < units.count - 1 { return "1 \(units[unit + 1])" }
         let isWhole = bytes & ((1 << UInt64(10 * unit)) - 1) == 0
         return "\(fixed(value, decimals: isWhole || value >= 99.95 ? 0 : 1)) \(units[unit])"
+    }
+
+    /// How much more one size is than another: `+1.2 MiB`, `-340 KiB`, `0`.
+    static func difference(_ bytes: UInt64, from other: UInt64) -> String {
+        guard bytes != other else { return "0" }
+        return bytes > other
+            ? "+" + Figures.bytes(bytes - other) : "-" + Figures.bytes(other - bytes)
     }
 
     /// A size in the largest unit that it is a whole number of: `3,968 MiB`.
@@ -38,7 +45,9 @@ enum Figures {
     }
 
     /// A count and its noun: `1 process`, `12 processes`.
-    static func count(_ count: some BinaryInteger, _ one: String, _ many: String? = nil) -> String {
+    package static func count(
+        _ count: some BinaryInteger, _ one: String, _ many: String? = nil
+    ) -> String {
         "\(Figures.count(count)) \(count == 1 ? one : many ?? one + "s")"
     }
 

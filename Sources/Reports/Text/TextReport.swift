@@ -15,6 +15,7 @@ package struct TextReport: CustomStringConvertible {
         static let processes = 10
         static let calls = 10
         static let differences = 8
+        static let losses = 4
         static let zones = 4
         static let notes = 5
     }
@@ -34,7 +35,9 @@ package struct TextReport: CustomStringConvertible {
     /// The text, with a line feed at its end.
     package var description: String {
         let sections = [
-            origin, processes, comparison, callsAndFaults, memory, differences, failures, verdict,
+            origin, processes, comparison, callsAndFaults, memory, lost, peaks, differences,
+            failures,
+            verdict,
         ].filter { !$0.isEmpty }
         return sections.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
     }
@@ -53,6 +56,7 @@ package struct TextReport: CustomStringConvertible {
         let pace = paceText.map { " (\($0))" } ?? ""
         lines.append(
             field("work", "\(operations) in \(Figures.duration(report.summary.elapsed))\(pace)"))
+        if let spread = report.spreadText { lines.append(field("CPUs", spread)) }
         lines += report.notes.prefix(Limit.notes).map { field("note", $0) }
         return lines
     }
@@ -65,7 +69,10 @@ package struct TextReport: CustomStringConvertible {
 
     private var processes: [String] {
         guard !report.summary.processes.isEmpty else { return [] }
-        return lines(report.processTable(limit: Limit.processes))
+        let table =
+            report.comparison?.processTable(limit: Limit.processes)
+            ?? report.processTable(limit: Limit.processes)
+        return lines(table)
     }
 
     private var comparison: [String] {
@@ -98,22 +105,31 @@ package struct TextReport: CustomStringConvertible {
         return lines
     }
 
+    private var lost: [String] {
+        guard report.summaries.contains(where: { !$0.lost.isEmpty }) else { return [] }
+        return [colouring.paint("Processes that the run had to do without", .strong)]
+            + lines(report.lostTable(limit: Limit.losses))
+    }
+
+    private var peaks: [String] {
+        guard report.missesPeaks else { return [] }
+        return [colouring.paint("Peaks of resident memory, and where the rest is", .strong)]
+            + lines(report.peakTable(limit: Limit.losses))
+    }
+
     private var differences: [String] {
-        var lines: [String] = []
-        if report.summary.differenceCount > 0 {
-            lines.append(colouring.paint("Differences from the recording", .strong))
-            lines += self.lines(report.differenceTable(limit: Limit.differences))
+        if let comparison = report.comparison {
+            guard comparison.findingCount > 0 else { return [] }
+            return [colouring.paint(comparison.differenceTitle, .strong)]
+                + lines(comparison.differenceTable(limit: Limit.differences))
         }
-        if let comparison = report.comparison, comparison.differenceCount > 0 {
-            if !lines.isEmpty { lines.append("") }
-            lines.append(colouring.paint("Differences between the systems", .strong))
-            lines += self.lines(comparison.differenceTable(limit: Limit.differences))
-        }
-        return lines
+        guard report.summary.differenceCount > 0 else { return [] }
+        return [colouring.paint("Differences from the recording", .strong)]
+            + lines(report.differenceTable(limit: Limit.differences))
     }
 
     private var failures: [String] {
-        guard report.summary.failureCount > 0 else { return [] }
+        guard report.failureCount > 0 else { return [] }
         return [colouring.paint("Claims that do not hold", .strong)]
             + lines(report.failureTable(limit: Limit.differences))
     }

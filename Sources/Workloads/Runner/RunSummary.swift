@@ -18,11 +18,17 @@ package struct RunSummary: Sendable {
     package var faults: [FaultCount] = []
     /// Processes in the order in which they appeared.
     package var processes: [ProcessSummary] = []
+    /// Processes that the work goes on with, and the run had to do without.
+    package var lost: [LostProcess] = []
+    /// How many steps were passed over because their processes were lost.
+    package var skippedSteps: Int { lost.reduce(0) { $0 + $1.skippedSteps } }
+    /// How many operations ran on each virtual CPU; empty where there is one CPU.
+    package var operationsByCPU: [Int] = []
 
     /// The most that processes held together at any point of the timeline: sums, in which a page
     /// that several map counts for each.
     package var peak = MemoryFigures()
-    /// Figures over time, evenly spaced.
+    /// Figures over time: evenly spaced, and where a process was lost.
     package var timeline: [TimelinePoint] = []
 
     /// How many outcomes were held against recorded ones.
@@ -36,14 +42,20 @@ package struct RunSummary: Sendable {
 
     /// How many claims of a scenario were checked: outcomes and `expect` lines.
     package var checked = 0
-    /// Claims about the machine that this system cannot answer, because it shares its machine.
-    package var skipped = 0
+    /// What was not carried out because the system's host does not let it be, and what follows.
+    package var leftOut: [LeftOut] = []
+    /// How many claims were passed over.
+    package var skipped: Int { leftOut.reduce(0) { $0 + $1.claims } }
+    /// What the system did otherwise than the work says: ``MemorySystem/remarks``.
+    package var remarks: [String] = []
     /// The claims that do not hold: the first ones.
     package var failures: [ExpectationFailure] = []
     package var failureCount = 0
 
-    /// Whether every claim holds and every outcome is as recorded.
-    package var isClean: Bool { failureCount == 0 && differenceCount == 0 }
+    /// Whether every claim holds, every outcome is as recorded, and no process was lost.
+    package var isClean: Bool {
+        failureCount == 0 && differenceCount == 0 && lost.allSatisfy(\.wasExpected)
+    }
 }
 
 /// How often a system call was made.
@@ -119,6 +131,12 @@ package struct ProcessSummary: Hashable, Sendable {
     package var recordedPeakResident: UInt64? { images.last?.recordedPeakResident }
     /// How far that peak is from the recorded one: 0.05 is 5 % more.
     package var deviation: Double? { images.last?.deviation }
+    /// The most that any of its address spaces held when it was recorded.
+    package var recordedPeak: UInt64? { images.compactMap(\.recordedPeakResident).max() }
+    /// How far the peak of that of its address spaces is off which is off most.
+    package var worstDeviation: Double? {
+        images.compactMap(\.deviation).max { $0.magnitude < $1.magnitude }
+    }
 }
 
 /// What an address space held.
@@ -133,10 +151,16 @@ package struct ImageSummary: Hashable, Sendable {
     /// What was resident when it ended, and what the recording says of that.
     package var lastResident: ResidentFigures
     package var recordedLastResident: ResidentFigures?
+    /// Whether it ended before the work was done with it: the process was lost.
+    package var isCutShort = false
+    /// Whether an operation of the process was left out.
+    package var isIncomplete = false
 
-    /// How far the peak is from the recorded one: 0.05 is 5 % more.
+    /// How far the peak is from the recorded one: 0.05 is 5 % more; `nil` where that says nothing.
     package var deviation: Double? {
-        guard let recordedPeakResident, recordedPeakResident > 0 else { return nil }
+        guard !isCutShort, !isIncomplete, let recordedPeakResident, recordedPeakResident > 0 else {
+            return nil
+        }
         return Double(peakResident) / Double(recordedPeakResident) - 1
     }
 }
@@ -182,6 +206,19 @@ package struct Difference: Hashable, Sendable {
     package var operation: String
     package var recorded: Outcome
     package var got: Outcome
+}
+
+/// What was left out of a run for one reason.
+package struct LeftOut: Hashable, Sendable {
+    /// What is forbidden and what to do about it: a sentence that goes on after a colon.
+    package var reason: String
+    /// Operations that were not carried out.
+    package var operations = 0
+    /// Claims and recorded outcomes that were not checked, or do not hold and are no wonder: of the
+    /// machine, or of a process that such an operation is missing of.
+    package var claims = 0
+
+    package init(reason: String) { self.reason = reason }
 }
 
 /// A claim of a scenario that does not hold.

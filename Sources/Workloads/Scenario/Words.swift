@@ -30,6 +30,7 @@ enum Words {
         Word("droppable", "MAP_DROPPABLE", MapFlags.droppable.rawValue),
         Word("fixed", "MAP_FIXED", MapFlags.fixed.rawValue),
         Word("anonymous", "MAP_ANONYMOUS", MapFlags.anonymous.rawValue),
+        Word("map_32bit", "MAP_32BIT", MapFlags.low32Bit.rawValue),
         Word("growsdown", "MAP_GROWSDOWN", MapFlags.growsDown.rawValue),
         Word("denywrite", "MAP_DENYWRITE", MapFlags.denyWrite.rawValue),
         Word("executable", "MAP_EXECUTABLE", MapFlags.executable.rawValue),
@@ -71,6 +72,15 @@ enum Words {
         Word("async", "MS_ASYNC", SyncFlags.async.rawValue),
         Word("invalidate", "MS_INVALIDATE", SyncFlags.invalidate.rawValue),
         Word("sync", "MS_SYNC", SyncFlags.sync.rawValue),
+    ]
+
+    static let seals: [Word] = [
+        Word("seal", "F_SEAL_SEAL", FileSeals.seal.rawValue),
+        Word("shrink", "F_SEAL_SHRINK", FileSeals.shrink.rawValue),
+        Word("grow", "F_SEAL_GROW", FileSeals.grow.rawValue),
+        Word("write", "F_SEAL_WRITE", FileSeals.write.rawValue),
+        Word("future_write", "F_SEAL_FUTURE_WRITE", FileSeals.futureWrite.rawValue),
+        Word("exec", "F_SEAL_EXEC", FileSeals.execute.rawValue),
     ]
 
     static let attach: [Word] = [

@@ -193,7 +193,7 @@ import Testing
         let file = bench.calls.machine.makeFile(named: "f", kind: .memory, length: .pages(8))
         let region = try bench.calls.map(0, 8, [.read, .write], .shared, file: file)
         try bench.task.access(region, .write)
-        #expect(try bench.flushes { file.truncate(to: .pages(4)) } == bench.of(4))
+        #expect(try bench.flushes { try file.truncate(to: .pages(4)) } == bench.of(4))
     }
 
     @Test func `a CPU that never ran in an address space is not interrupted`() throws {

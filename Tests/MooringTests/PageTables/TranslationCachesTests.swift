@@ -132,10 +132,4 @@ import Testing
         #expect(counted[0] == counted[1])
         #expect(counted[0] == counted[2])
     }
-
-    @Test(arguments: [-1, 3, 1 << 17]) func `a TLB of no possible size is refused`(entries: Int) {
-        var configuration = MachineConfiguration(memory: .mebibytes(64))
-        configuration.tlbEntries = entries
-        #expect(throws: ImpossibleMachine.self) { try Machine(configuration) }
-    }
 }

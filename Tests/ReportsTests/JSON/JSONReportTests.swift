@@ -16,13 +16,18 @@ import Testing
     }
 
     @Test func `has the documented keys`() throws {
-        var report = RunReport.sample(.init(differences: 2, failures: 1, isCompared: true))
+        var report = RunReport.sample(
+            .init(differences: 2, failures: 1, lost: 1, isCompared: true))
+        report.summary.operationsByCPU = [40_000, 8_213]
         report.stopped = "at step 3"
+        report.summary.leftOut = [LeftOut(reason: "locking is forbidden there.")]
         let object = try decoded(report)
         let documented: Set = [
             "schema", "source", "system", "machine", "operations", "elapsed", "agrees", "stopped",
-            "notes", "processes", "calls", "accesses", "faults", "peak", "timeline", "recording",
-            "claims", "memory", "fragmentation", "addressSpaces", "comparison", "production",
+            "notes", "processes", "lost", "operationsByCPU", "calls", "accesses", "faults", "peak",
+            "timeline", "recording",
+            "claims", "leftOut", "memory", "fragmentation", "addressSpaces", "comparison",
+            "production",
         ]
         #expect(Set(object.keys) == documented)
         #expect(object["schema"] as? String == "mooring.run/1")
@@ -36,7 +41,17 @@ import Testing
         #expect(
             keys(processes[1]) == [
                 "pid", "name", "parent", "firstStep", "lastStep", "peak", "finalPeakResident",
-                "recordedPeakResident", "deviation", "minorFaults", "majorFaults",
+                "recordedPeakResident", "deviation", "minorFaults", "majorFaults", "images",
+            ])
+        #expect(
+            keys(processes[1]["images"]) == [
+                "image", "name", "peakResident", "recordedPeakResident", "deviation",
+                "lastResident", "cutShort",
+            ])
+        #expect(
+            keys(object["lost"]) == [
+                "pid", "name", "signal", "step", "nanoseconds", "operation", "held", "freeMemory",
+                "expected", "skippedSteps",
             ])
         #expect(keys(object["peak"]) == ["resident", "locked", "pageTables"])
         #expect(keys(object["calls"]) == ["name", "count", "failed", "errors"])
@@ -52,7 +67,18 @@ import Testing
             keys(object["memory"])
                 == ["bytes", "pageblocks", "pageblocksPerCell", "owners", "cells"])
         #expect(keys(object["addressSpaces"]) == ["pid", "name", "moment", "areas"])
+        #expect(keys(object["leftOut"]) == ["reason", "operations", "claims"])
         #expect(keys(object["comparison"]) == ["systems", "differenceCount", "differences"])
+        let comparison = try #require(object["comparison"] as? [String: Any])
+        #expect(
+            keys(comparison["systems"]) == [
+                "name", "elapsed", "peak", "minorFaults", "majorFaults", "failedCalls",
+                "recording", "claims", "leftOut", "processes",
+            ])
+        let system = try #require((comparison["systems"] as? [[String: Any]])?.last)
+        #expect(keys(system["processes"]) == ["pid", "peakResident", "deviation"])
+        #expect(
+            keys(comparison["differences"]) == ["step", "operation", "recorded", "outcomes"])
     }
 
     @Test func `sizes are whole numbers of bytes`() throws {
@@ -68,7 +94,9 @@ import Testing
         var report = RunReport.sample(.init(isRecording: false))
         report.picture = nil
         let object = try decoded(report)
-        for key in ["memory", "fragmentation", "addressSpaces", "comparison", "stopped"] {
+        for key in [
+            "memory", "fragmentation", "addressSpaces", "comparison", "stopped", "operationsByCPU",
+        ] {
             #expect(object[key] == nil)
         }
         #expect((object["source"] as? [String: Any])?.keys.sorted() == ["kind", "name"])

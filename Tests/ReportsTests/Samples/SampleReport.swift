@@ -16,8 +16,13 @@ struct SampleShape {
     var memory = ByteCount.gibibytes(4)
     var differences = 0
     var failures = 0
+    /// How many of the later processes were killed for want of memory.
+    var lost = 0
     var isRecording = true
     var isCompared = false
+    /// What the second of two systems left out, and did otherwise.
+    var leftOut: [LeftOut] = []
+    var remarks: [String] = []
     var areas = 24
     var seed: UInt64 = 1
     /// Put into every name, to see that it is escaped.
@@ -55,16 +60,20 @@ private struct SampleMaker {
             other.peak.resident += 12 << 20
             for index in other.processes.indices {
                 other.processes[index].peak.resident += UInt64(index) * 16384
+                other.processes[index].images[0].peakResident += UInt64(index) * 16384
             }
+            other.leftOut = shape.leftOut
+            other.remarks = shape.remarks
             comparison = ComparisonReport(
                 summaries: [summary, other],
                 differences: (0..<3).map { index in
                     SystemDifference(
-                        step: 100 * index, line: index + 4,
+                        step: 100 * index, line: shape.isRecording ? nil : index + 4,
                         operation: "db\(shape.mark): mlock 0x1000 \(4 << index)K",
-                        outcomes: ["ENOMEM", "EAGAIN"])
+                        outcomes: ["ENOMEM", "EAGAIN"],
+                        recorded: shape.isRecording ? "ENOMEM" : nil)
                 },
-                differenceCount: 3)
+                findingCount: 3, differenceCount: 3)
         }
         return RunReport(
             source: .init(
@@ -107,15 +116,31 @@ private struct SampleMaker {
             process.majorFaults = UInt64.random(in: 0...40, using: &random)
             if shape.isRecording, index != 2 {
                 image.recordedPeakResident = UInt64(
-                    Double(process.peak.resident) * Double.random(in: 0.97...1.08, using: &random))
+                    Double(process.peak.resident) * Double.random(in: 0.97...1.04, using: &random))
             }
             process.images = [image]
             summary.processes.append(process)
         }
+        addLosses(to: &summary)
         addCalls(to: &summary)
         addTimeline(to: &summary)
         addFindings(to: &summary)
         return summary
+    }
+
+    private func addLosses(to summary: inout RunSummary) {
+        for index in summary.processes.indices.suffix(shape.lost) {
+            let process = summary.processes[index]
+            summary.processes[index].images[0].isCutShort = true
+            let step = process.lastStep ?? summary.operations - 1
+            summary.processes[index].lastStep = step
+            summary.lost.append(
+                LostProcess(
+                    process: process.process, name: process.name, cause: .killed(.outOfMemory),
+                    step: step, line: shape.isRecording ? nil : 7, time: UInt64(step) * 91_000,
+                    operation: "touch 0x7f1234567000 1 write\(shape.mark)", held: process.peak,
+                    freeMemory: 612 << 10, wasExpected: false, skippedSteps: 100 + index))
+        }
     }
 
     private func addCalls(to summary: inout RunSummary) {
