@@ -26,8 +26,8 @@ struct AddressSpaceState {
     var tableCount: UInt64 = 0
     /// Changes whenever VMAs or tables may have gone: what slots remember is then void.
     var generation: UInt64 = 1
-    /// Changes whenever translations are withdrawn: what TLBs hold is then void.
-    var translationGeneration: UInt64 = 1
+    /// How many changes of entries under way are still to be flushed; see ``TLB``.
+    var withdrawals: UInt64 = 0
     var users: UInt64 = 1
     /// An atomic word; ``AddressSpace/root``.
     var root: PFN
@@ -88,8 +88,10 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var users: AtomicField64 { AtomicField64(at: raw + 40) }
 
+    /// How many changes of entries under way are still to be flushed; counted only on machines that
+    /// keep account of translations.
     @inline(__always)
-    var translationGeneration: AtomicField64 { AtomicField64(at: raw + 32) }
+    var withdrawals: AtomicField64 { AtomicField64(at: raw + 32) }
 
     @inline(__always)
     var number: UInt32 { pointer.pointee.number }
@@ -209,7 +211,19 @@ struct AddressSpaceSlot {
 
     /// Whether this CPU ever ran in the address space and may hold translations of it.
     @inline(__always)
-    var everRan: CounterWord { CounterWord(at: raw + 104) }
+    var hasRun: Bool { ranWord.load() != 0 }
+
+    /// Notes that this CPU runs in the address space.
+    @inline(__always)
+    func noteRuns() {
+        if hasRun { return }
+        ranWord.store(1)
+        // ORDER: noted before any entry is read, see TLB.shootDown.
+        MemoryFence.full()
+    }
+
+    @inline(__always)
+    private var ranWord: CounterWord { CounterWord(at: raw + 104) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)

@@ -24,7 +24,7 @@ extension AddressSpaces {
             defer { parent.lock.unlock(.addressSpace, on: cpu) }
             batches.drain(on: cpu)
             // Also after a failure: entries have lost the right to write by then.
-            defer { tlb.flush(parent, pages: parent.pointer.pointee.totalPages, on: cpu) }
+            defer { tlb.flush(parent, .all, on: cpu) }
             copyLayout(from: parent, to: child)
             var vma = parent.tree.first
             while let original = vma {

@@ -77,7 +77,7 @@ extension AddressSpaces {
             file?.mappingsLock.unlock(.fileMappings, on: cpu)
         }
         space.noteTablesChanged()
-        if moved > 0 { tlb.flush(space, pages: moved, on: cpu) }
+        if moved > 0 { tlb.flush(space, FlushRange(old..<end), on: cpu) }
     }
 
     /// Hangs a whole table up at its new place; `false` where another one hangs there.

@@ -107,7 +107,7 @@ extension FaultHandler {
                 table.set(
                     target,
                     Entry(frame: pfn, bits: fault.kind == .write ? bits | Entry.dirty : bits))
-                if fault.kind == .write { cache.markDirty(frame, on: cpu) }
+                if fault.kind == .write { frame.markDirty(on: cpu) }
                 mapped = 1
                 isPresent = true
             }

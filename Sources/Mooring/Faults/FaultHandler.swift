@@ -52,42 +52,26 @@ struct FaultHandler {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var allocator: FrameAllocator { parts.pointee.allocator }
-    @inline(__always)
     var tables: PageTables { parts.pointee.tables }
-    @inline(__always)
     var groups: AnonGroups { parts.pointee.groups }
-    @inline(__always)
     var cache: PageCache { parts.pointee.cache }
-    @inline(__always)
     var counts: MapCounts { parts.pointee.counts }
-    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
     var clock: CostTable { parts.pointee.clock }
     /// The frame of zeroes that every read fault of untouched anonymous memory maps.
-    @inline(__always)
     var zeroFrame: PFN { parts.pointee.zeroFrame }
     /// How many pages a read fault on a file may map at once; a power of two.
-    @inline(__always)
     var faultAroundPages: Int { parts.pointee.faultAroundPages }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// Whether a VMA lets this kind of access through.
@@ -201,8 +185,7 @@ struct FaultHandler {
         guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
             return nil
         }
-        fault.slot.region = region
-        fault.slot.table = table
+        tlb.remember(table, of: fault.address, in: fault.slot)
         return table
     }
 

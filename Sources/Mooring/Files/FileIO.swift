@@ -42,7 +42,7 @@ extension PageCache {
             defer { file.cacheLock.unlock(.pageCache, on: cpu) }
             let pfn = file.index.lookup(page)
             guard pfn != .none else { return }
-            markDirty(frames[pfn], on: cpu)
+            frames[pfn].markDirty(on: cpu)
             guard keepsBytes else { return }
             let from = max(offset, page << pageShift)
             let to = min(end, (page + 1) << pageShift)

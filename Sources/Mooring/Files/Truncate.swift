@@ -82,7 +82,7 @@ struct Truncation {
         defer { file.cacheLock.unlock(.pageCache, on: cpu) }
         let pfn = file.index.lookup(start >> pageShift)
         guard pfn != .none else { return }
-        if file.kind == .memory { cache.markDirty(cache.frames[pfn], on: cpu) }
+        if file.kind == .memory { cache.frames[pfn].markDirty(on: cpu) }
         guard cache.keepsBytes else { return }
         (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(
             as: UInt8.self, repeating: 0, count: Int(end - start))
