@@ -51,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
-                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks",
+                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Conformance",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

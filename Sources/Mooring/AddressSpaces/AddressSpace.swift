@@ -38,12 +38,14 @@ struct AddressSpaceState {
     var breakEnd: UInt64 = 0
     /// Whether mmap was ever asked for an area that grows downwards.
     var hasMappedStack = false
-    /// Whether exec(2) loaded a program here, or into what this is a copy of.
-    var hasProgram = false
+    /// Pages of the program's own code, as exec(2) loaded it: what VmExe shows, and VmLib does not.
+    var codePages = 0
     var stackStart: UInt64 = 0
     /// Pages of all VMAs, of locked ones, of private writable ones, of executable ones, of stacks.
     var totalPages = 0
     var lockedPages = 0
+    /// Pages among the locked ones that no VMA accounts for: what MREMAP_DONTUNMAP left behind.
+    var strandedLockedPages = 0
     var dataPages = 0
     var executablePages = 0
     var stackPages = 0

@@ -165,7 +165,9 @@ struct AddressSpaces {
         slot.place = place
         var address = start
         while address < end {
-            if !isPresent(address, for: kind, space, slot) {
+            if let table = tableIfPresent(address, for: kind, space, slot) {
+                if kind == .write { markDirty(address, table, on: cpu) }
+            } else {
                 let fault = Fault(
                     address: address, kind: kind, space: space, slot: slot, outline: place.outline,
                     cpu: cpu)
@@ -175,7 +177,7 @@ struct AddressSpaces {
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
-                    if !isPresent(address, for: kind, space, slot) { continue }
+                    if tableIfPresent(address, for: kind, space, slot) == nil { continue }
                 case .signal(let signal):
                     return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
@@ -187,21 +189,39 @@ struct AddressSpaces {
         return nil
     }
 
+    /// Marks a page dirty that was there for a write: nobody writes it, and the processor does not
+    /// know of it.
+    private func markDirty(_ address: UInt64, _ table: TableRef, on cpu: CPU) {
+        let index = TableLevel.pte.index(of: address)
+        guard !table[index].isDirty else { return }
+        table.lock(on: cpu)
+        defer { table.unlock(on: cpu) }
+        let entry = table[index]
+        guard entry.isMapped, !entry.isUncounted, !entry.isDirty else { return }
+        let frame = frames[entry.frame]
+        if frame.has(.anonymous) {
+            frame.set(.dirty)
+        } else {
+            frame.markDirty(on: cpu)
+        }
+    }
+
+    /// The table of a page that is there for an access, or `nil` where it is not.
     @inline(__always)
-    private func isPresent(
+    private func tableIfPresent(
         _ address: UInt64, for kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
-    ) -> Bool {
+    ) -> TableRef? {
         let region = address >> TableLevel.pmd.rawValue
         let table: TableRef
         if slot.region == region {
             table = slot.table
         } else {
-            guard let found = tables.find(root: space.root, address) else { return false }
+            guard let found = tables.find(root: space.root, address) else { return nil }
             tlb.remember(found, of: address, in: slot)
             table = found
         }
         let entry = table[TableLevel.pte.index(of: address)]
-        return entry.isPresent && (kind != .write || entry.isWritable)
+        return entry.isPresent && (kind != .write || entry.isWritable) ? table : nil
     }
 }
 

@@ -36,8 +36,9 @@ extension AddressSpaces {
         guard entry.isMapped, !entry.isUncounted else { return false }
         let pfn = entry.frame
         let frame = frames[pfn]
-        // A page that a forked relative maps is needed there.
-        guard frame.has(.anonymous), frame.mapCount == 1 else { return false }
+        guard frame.has(.anonymous) else { return false }
+        // A page that was written back is needed by a forked relative that maps it too.
+        if frame.has(.dirty), frame.mapCount > 1 { return false }
         let marks = Entry.accessed | Entry.dirty
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)

@@ -58,9 +58,12 @@ extension AddressSpaces {
         _ caller: Caller, from start: UInt64, to end: UInt64, _ protection: Protection,
         _ rest: inout Rest
     ) throws(Errno) {
-        guard var vma = caller.space.tree.find(start), vma.start <= start else { throw .ENOMEM }
+        guard var vma = caller.space.tree.find(start), vma.start < end,
+            vma.start <= start || protection.contains(.growsDown)
+        else { throw .ENOMEM }
         var address = start
         if protection.contains(.growsDown) {
+            // The range may begin in the hole that the stack will grow into.
             guard vma.flags.contains(.growsDown) else { throw .EINVAL }
             address = vma.start
         } else if protection.contains(.growsUp) {

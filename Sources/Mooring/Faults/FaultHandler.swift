@@ -142,7 +142,7 @@ struct FaultHandler {
     /// Resolves a fault that its VMA allows.
     @inline(__always)
     func resolve(_ fault: Fault) -> FaultOutcome {
-        guard let table = table(for: fault) else { return outOfMemory(fault) }
+        guard let table = table(for: fault) else { return withoutTable(fault) }
         let entry = table[TableLevel.pte.index(of: fault.address)]
         if entry.isEmpty {
             if !fault.outline.hasFile {
@@ -175,16 +175,27 @@ struct FaultHandler {
         .signal(entry.isGuard ? .segmentationUnmapped : .segmentationProtected)
     }
 
-    /// The PTE table for a fault, made if missing and remembered for the next one.
+    /// The PTE table for a fault, made if missing and remembered for the next one; `nil` if it
+    /// cannot be made or would stay empty.
     @inline(__always)
     private func table(for fault: Fault) -> TableRef? {
         let region = fault.address >> TableLevel.pmd.rawValue
         if fault.slot.region == region { return fault.slot.table }
+        if let file = fault.vma.file, isPastEndWithoutTable(fault, file) { return nil }
         guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
             return nil
         }
         tlb.remember(table, of: fault.address, in: fault.slot)
         return table
+    }
+
+    /// Ends a fault for which there is no table.
+    @inline(never)
+    private func withoutTable(_ fault: Fault) -> FaultOutcome {
+        if let file = fault.vma.file, fault.vma.pageOffset(of: fault.page) >= file.pageCount {
+            return .signal(.busPastEnd)
+        }
+        return outOfMemory(fault)
     }
 
     /// No frame is left, and there is nothing yet that could free one.

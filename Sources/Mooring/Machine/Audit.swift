@@ -84,7 +84,9 @@ struct Audit {
             vma = current.next
         }
         try Audit.expect("total_vm of \(name)", space.pointer.pointee.totalPages, total)
-        try Audit.expect("locked_vm of \(name)", space.pointer.pointee.lockedPages, locked)
+        try Audit.expect(
+            "locked_vm of \(name)", space.pointer.pointee.lockedPages,
+            locked + space.pointer.pointee.strandedLockedPages)
         try Audit.expect("data_vm of \(name)", space.pointer.pointee.dataPages, data)
         try Audit.expect(
             "executable pages of \(name)", space.pointer.pointee.executablePages, executable)

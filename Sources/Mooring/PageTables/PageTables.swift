@@ -128,6 +128,18 @@ struct PageTables {
         return makeBelow(upper, .pud, in: space, address, on: cpu)
     }
 
+    /// Whether the root has a table below it that covers an address.
+    func hasUppermost(root: PFN, _ address: UInt64) -> Bool {
+        !table(root)[TableLevel.pgd.index(of: address)].isEmpty
+    }
+
+    /// Makes the table below the root that covers an address, if missing; `false` when no frame is
+    /// left.
+    func makeUppermost(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> Bool {
+        guard let root = makeRoot(of: space, on: cpu) else { return false }
+        return makeBelow(root, .pgd, in: space, address, on: cpu) != nil
+    }
+
     /// The root of an address space, made if there are no tables yet.
     @inline(__always)
     private func makeRoot(of space: AddressSpace, on cpu: CPU) -> TableRef? {
@@ -172,6 +184,31 @@ struct PageTables {
             }
         }
         return table(entry.frame)
+    }
+
+    /// As ``nextTable(root:_:end:)``, with the table of another address space that covers the same
+    /// addresses.
+    ///
+    /// LINUX: fork makes the tables of every level that the parent has, though they hold nothing.
+    func nextTable(
+        root: PFN, _ address: inout UInt64, end: UInt64, mirroredIn child: AddressSpace,
+        on cpu: CPU
+    ) throws(Errno) -> (source: TableRef, copy: TableRef)? {
+        while address < end {
+            var pfn = root
+            var copy: TableRef?
+            var level = TableLevel.pgd
+            while step(&pfn, level.index(of: address)) {
+                guard let upper = copy ?? makeRoot(of: child, on: cpu),
+                    let lower = makeBelow(upper, level, in: child, address, on: cpu)
+                else { throw .ENOMEM }
+                guard let below = level.below else { return (table(pfn), lower) }
+                copy = lower
+                level = below
+            }
+            address = level.next(after: address)
+        }
+        return nil
     }
 
     /// Unlinks the tables below the root that cover an address in `start..<end` and nothing outside
