@@ -30,7 +30,10 @@ let package = Package(
     targets: [
         .target(name: "Mooring", swiftSettings: engine),
         .target(name: "Workloads", dependencies: ["Mooring"], swiftSettings: strict),
-        .target(name: "CLinuxHost"),
+        .target(
+            name: "CLinuxHost",
+            cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]
+        ),
         .target(
             name: "LinuxHost",
             dependencies: ["Mooring", "Workloads", "CLinuxHost"],
@@ -48,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
-                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks",
+                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Conformance",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

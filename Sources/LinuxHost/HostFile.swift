@@ -23,14 +23,15 @@ final class HostFile {
 
     private let backing: Backing
 
-    init(_ description: FileDescription) throws(SystemFailure) {
+    /// Makes a file.
+    ///
+    /// - Throws: `Errno` as memfd_create(2) or shmget(2) would, `SystemFailure` where the host
+    ///   cannot offer such a file.
+    init(_ description: FileDescription) throws {
         switch description.kind {
         case .memory:
-            let file = host_memory_file(description.name)
-            guard file >= 0 else {
-                throw SystemFailure(
-                    "memfd_create(2) failed on this host: \(Mooring.Errno(rawValue: -file)).")
-            }
+            let file = host_memory_file(description.name, description.isSealable ? 1 : 0)
+            guard file >= 0 else { throw Mooring.Errno(rawValue: -file) }
             backing = try HostFile.share(file, description)
         case .disk:
             backing = try HostFile.share(HostFile.unlinkedFile(), description)
@@ -97,19 +98,14 @@ final class HostFile {
                 + "writable directory of a disk. Set TMPDIR to one.")
     }
 
-    private static func segment(
-        _ description: FileDescription
-    ) throws(SystemFailure) -> Backing {
+    private static func segment(_ description: FileDescription) throws -> Backing {
         let mode: Int32 =
             (description.access.contains(.read) ? 0o400 : 0)
             | (description.access.contains(.write) ? 0o200 : 0)
         // The host attaches it before the permissions become those of the work.
-        let identifier = shmget(IPC_PRIVATE, Int(clamping: description.length), IPC_CREAT | 0o600)
-        guard identifier >= 0 else {
-            throw SystemFailure(
-                "A shared memory segment of \(description.length) bytes cannot be made on this "
-                    + "host: \(lastError()).")
-        }
+        let identifier = shmget(
+            IPC_PRIVATE, Int(truncatingIfNeeded: description.length), IPC_CREAT | 0o600)
+        guard identifier >= 0 else { throw lastError() }
         let attached = shmat(identifier, nil, 0)
         let error = lastError()
         var state = shmid_ds()
@@ -124,6 +120,42 @@ final class HostFile {
             throw SystemFailure("A shared memory segment cannot be attached: \(error).")
         }
         return .segment(identifier: identifier, attached: attached)
+    }
+
+    /// Brings all pages into the page cache: each by itself, but for those of large folios.
+    ///
+    /// LINUX: ext4 makes a folio of the size of a write, where none of its pages is cached yet, and
+    /// single pages of single reads without readahead.
+    func cache(_ description: FileDescription) throws(SystemFailure) {
+        guard case .file(let host, _) = backing else { return }
+        let page = Int(pageSize)
+        let largest = description.largeFolios.map(\.count).max() ?? 1
+        let complete = withUnsafeTemporaryAllocation(
+            byteCount: largest * page, alignment: page
+        ) { buffer in
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            for folio in description.largeFolios {
+                let start = folio.lowerBound * pageSize
+                guard start < description.length else { continue }
+                let length = min(UInt64(folio.count) * pageSize, description.length - start)
+                guard pwrite(host, buffer.baseAddress, Int(length), off_t(start)) >= 0 else {
+                    return false
+                }
+            }
+            posix_fadvise(host, 0, 0, POSIX_FADV_RANDOM)
+            var done: UInt64 = 0
+            while done < description.length {
+                guard pread(host, buffer.baseAddress, page, off_t(done)) > 0 else { return false }
+                done += pageSize
+            }
+            // The work's own reads are as its kernel would do them.
+            posix_fadvise(host, 0, 0, POSIX_FADV_NORMAL)
+            return true
+        }
+        guard complete else {
+            throw SystemFailure(
+                "The pages of \(description.name) cannot be cached on this host: \(lastError()).")
+        }
     }
 
     // MARK: For mapping
@@ -167,6 +199,11 @@ final class HostFile {
         return result < 0 ? .failed(lastError()) : .value(0)
     }
 
+    func add(_ seals: FileSeals) throws(SystemFailure) -> Outcome {
+        let result = host_add_seals(try descriptorForSharing(), Int32(seals.rawValue))
+        return result < 0 ? .failed(Mooring.Errno(rawValue: -result)) : .value(0)
+    }
+
     func punchHole(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {
         let file = try hostDescriptor("punchHole")
         let result = host_punch_hole(
@@ -182,23 +219,25 @@ final class HostFile {
         }
     }
 
-    /// pwrite(2) of zeroes in pieces.
+    /// pwrite(2) of zeroes, a page at a time: the page cache would keep what is written at once in
+    /// folios of that size.
     func write(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {
         let file = try descriptorForSharing()
-        return inPieces(offset: offset, length: length) { buffer, at in
+        return inPieces(of: pageSize, offset: offset, length: length) { buffer, at in
             pwrite(file, buffer.baseAddress, buffer.count, at)
         }
     }
 
+    /// Transfers pieces that end where a multiple of their size does.
     private func inPieces(
-        offset: UInt64, length: UInt64,
+        of size: UInt64 = 1 << 16, offset: UInt64, length: UInt64,
         _ transfer: (UnsafeMutableRawBufferPointer, off_t) -> Int
     ) -> Outcome {
-        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
+        withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { buffer in
             buffer.initializeMemory(as: UInt8.self, repeating: 0)
             var done: UInt64 = 0
             repeat {
-                let piece = min(length - done, UInt64(buffer.count))
+                let piece = min(length - done, size - (offset &+ done) % size)
                 let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(piece)])
                 let moved = transfer(part, off_t(truncatingIfNeeded: offset &+ done))
                 if moved < 0 {

@@ -155,6 +155,7 @@ package final class EngineSystem: MemorySystem {
         case .ftruncate(let id, let length):
             guard length <= Int64.max else { throw Errno.EINVAL }
             try file(id).truncate(to: .bytes(length))
+        case .seal(let id, let seals): try file(id).addSeals(seals)
         case .punchHole(let id, let offset, let length):
             // The kernel's numbers have a sign.
             guard length != 0, length <= Int64.max, offset <= Int64.max else { throw Errno.EINVAL }
@@ -176,8 +177,10 @@ package final class EngineSystem: MemorySystem {
             let region = try region(span)
             let count = region.length >> pageShift + (region.length.isPageAligned ? 0 : 1)
             let pages = (0..<count).map { region.address &+ $0 << pageShift }
-            _ = try task.movePages(
-                pages, to: node.map { [Int32](repeating: $0, count: pages.count) }, flags: flags)
+            return .nodes(
+                try task.movePages(
+                    pages, to: node.map { [Int32](repeating: $0, count: pages.count) },
+                    flags: flags))
         case .migratePages(let from, let to):
             return .value(UInt64(try task.migratePages(from: from, to: to)))
         case .mbind(let span, let mode, let nodes, let flags):
@@ -201,6 +204,7 @@ package final class EngineSystem: MemorySystem {
         case .setLimit(let resource, let soft, let hard):
             try task.setLimit(resource, soft: soft, hard: hard)
         case .setLockPrivilege(let isHeld): task.setLockPrivilege(isHeld)
+        case .setAdministrator(let isHeld): task.setAdministrator(isHeld)
         default: throw SystemFailure("\(call.kind.rawValue) is not carried out by the engine")
         }
         return .value(0)
@@ -213,14 +217,18 @@ package final class EngineSystem: MemorySystem {
         if description.kind == .sharedMemory {
             files[id] = nil
             unmade.insert(id)
-            files[id] = try machine.makeSegment(length: .bytes(description.length))
+            files[id] = try machine.makeSegment(
+                length: .bytes(description.length), mode: description.access)
             unmade.remove(id)
             return
         }
+        // memfd_create(2): 249 bytes, so that "memfd:" and the name fit a file name.
+        if description.kind == .memory, description.name.utf8.count > 249 { throw Errno.EINVAL }
         files[id] = machine.makeFile(
             named: description.name, kind: description.kind == .disk ? .disk : .memory,
             length: .bytes(description.length), access: description.access,
-            isCached: description.isCached, largeFolios: description.largeFolios)
+            isCached: description.isCached, isSealable: description.isSealable,
+            largeFolios: description.largeFolios)
     }
 
     private func execute(
@@ -331,13 +339,16 @@ package final class EngineSystem: MemorySystem {
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {
-        let figures = try task(of: process).figures()
+        let task = try task(of: process)
+        let figures = task.figures()
+        let held = task.heldWhenKilled
         let state = living[process]
         var sample = ProcessSample()
         sample.virtual = UInt64(figures.virtual) * pageSize
-        sample.anonymous = UInt64(figures.residentAnonymous) * pageSize
-        sample.file = UInt64(figures.residentFile) * pageSize
-        sample.sharedMemory = UInt64(figures.residentSharedMemory) * pageSize
+        sample.anonymous = UInt64(held?.anonymous ?? figures.residentAnonymous) * pageSize
+        sample.file = UInt64(held?.file ?? figures.residentFile) * pageSize
+        sample.sharedMemory = UInt64(held?.sharedMemory ?? figures.residentSharedMemory) * pageSize
+        sample.freeWhenKilled = held.map { UInt64($0.free) * pageSize }
         sample.peakResident = UInt64(figures.peakResident) * pageSize
         sample.locked = UInt64(figures.locked) * pageSize
         sample.pageTables = UInt64(figures.tables) * pageSize

@@ -65,6 +65,18 @@ import Testing
         #expect(Verdict(report).remarks[0].contains("1 of 1 address space"))
     }
 
+    @Test func `a claim that fails on the other system alone is a failure`() {
+        var report = report(peaks: [1000, 1000])
+        var kernel = RunSummary(system: "Linux")
+        kernel.checked = 3
+        kernel.failureCount = 1
+        report.comparison = ComparisonReport(
+            summaries: [report.summary, kernel], differences: [], findingCount: 0,
+            differenceCount: 0)
+        #expect(report.hasFailed)
+        #expect(Verdict(report).headline == "1 of 3 claims does not hold on Linux.")
+    }
+
     // MARK: Lost processes
 
     @Test func `lost processes are the first thing that is said`() {

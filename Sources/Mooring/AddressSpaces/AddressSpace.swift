@@ -19,18 +19,21 @@ enum ResidentKind: Int {
 ///
 /// The atomic words come first, at the offsets that the accessors below name.
 struct AddressSpaceState {
-    var number: UInt32
+    /// What mlockall's future flag adds to new VMAs.
+    // First, since only calls that change VMAs touch it: the thread sanitizer logs a change of any
+    // field at the record's address.
+    var futureLock: VMAFlags = []
     var writer: UInt32 = 0
     var upperLock: UInt32 = 0
-    var cpuCount: UInt32
     var tableCount: UInt64 = 0
     /// Changes whenever VMAs or tables may have gone: what slots remember is then void.
     var generation: UInt64 = 1
-    /// Changes whenever translations are withdrawn: what TLBs hold is then void.
-    var translationGeneration: UInt64 = 1
+    /// How many changes of entries under way are still to be flushed; see ``TLB``.
+    var withdrawals: UInt64 = 0
     var users: UInt64 = 1
     /// An atomic word; ``AddressSpace/root``.
     var root: PFN
+    var cpuCount: UInt32
     var tree: VMATree
     var slots: UnsafeMutableRawPointer
     var mapTop: UInt64
@@ -38,12 +41,14 @@ struct AddressSpaceState {
     var breakEnd: UInt64 = 0
     /// Whether mmap was ever asked for an area that grows downwards.
     var hasMappedStack = false
-    /// Whether exec(2) loaded a program here, or into what this is a copy of.
-    var hasProgram = false
+    /// Pages of the program's own code, as exec(2) loaded it: what VmExe shows, and VmLib does not.
+    var codePages = 0
     var stackStart: UInt64 = 0
     /// Pages of all VMAs, of locked ones, of private writable ones, of executable ones, of stacks.
     var totalPages = 0
     var lockedPages = 0
+    /// Pages among the locked ones that no VMA accounts for: what MREMAP_DONTUNMAP left behind.
+    var strandedLockedPages = 0
     var dataPages = 0
     var executablePages = 0
     var stackPages = 0
@@ -53,10 +58,18 @@ struct AddressSpaceState {
     var peakResident: UInt64 = 0
     var lockChanges: UInt64 = 0
     var peakTotal = 0
-    /// Whether its process was killed for want of memory and its pages were taken.
-    var isReaped = false
-    /// What mlockall's future flag adds to new VMAs.
-    var futureLock: VMAFlags = []
+    /// What it held when its process was killed for want of memory; nil for one that lives.
+    var held: HeldMemory?
+    var number: UInt32
+}
+
+/// What an address space held, and what the machine had free, in pages, when its process was killed
+/// for want of memory.
+package struct HeldMemory: Equatable, Sendable {
+    package let anonymous: Int
+    package let file: Int
+    package let sharedMemory: Int
+    package let free: Int
 }
 
 /// An address space.
@@ -72,14 +85,14 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var lock: SharedLock {
         SharedLock(
-            writer: (raw + 4).assumingMemoryBound(to: SharedLock.Word.self),
+            writer: (raw + 8).assumingMemoryBound(to: SharedLock.Word.self),
             readers: pointer.pointee.slots, stride: AddressSpace.slotStride,
             count: Int(pointer.pointee.cpuCount))
     }
 
     /// The lock of the upper tables.
     @inline(__always)
-    var upperLock: SpinLock { SpinLock(at: raw + 8) }
+    var upperLock: SpinLock { SpinLock(at: raw + 12) }
 
     /// How many page-table pages there are below the root.
     @inline(__always)
@@ -89,8 +102,10 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var users: AtomicField64 { AtomicField64(at: raw + 40) }
 
+    /// How many changes of entries under way are still to be flushed; counted only on machines that
+    /// keep account of translations.
     @inline(__always)
-    var translationGeneration: AtomicField64 { AtomicField64(at: raw + 32) }
+    var withdrawals: AtomicField64 { AtomicField64(at: raw + 32) }
 
     @inline(__always)
     var number: UInt32 { pointer.pointee.number }
@@ -119,9 +134,14 @@ struct AddressSpace: Equatable {
     ///
     /// Changes once, under the lock held exclusively.
     @inline(__always)
-    var isReaped: Bool { pointer.pointee.isReaped }
+    var isReaped: Bool { pointer.pointee.held != nil }
 
-    func markReaped() { pointer.pointee.isReaped = true }
+    /// Says so, and keeps what it holds and what the machine has free.
+    func markReaped(free: Int) {
+        pointer.pointee.held = HeldMemory(
+            anonymous: resident(.anonymous), file: resident(.file),
+            sharedMemory: resident(.sharedMemory), free: free)
+    }
 
     /// Makes what slots remember void; the lock is held exclusively.
     @inline(__always)
@@ -196,8 +216,8 @@ struct AddressSpace: Equatable {
 ///
 /// Offsets: 0 the reader's word of the lock; 8 to 31 resident sizes; 32 faults; 40 major faults;
 /// 48 the generation that what follows belongs to; 56 the 2 MiB region last walked to; 64 its
-/// entries; 72 its table's descriptor; 80 the VMA last found; 88 whether the CPU ever ran here;
-/// 96 swapped entries.
+/// entries; 72 its table's descriptor; 80 to 103 where the VMA last found is; 104 whether the CPU
+/// ever ran here; 112 swapped entries.
 struct AddressSpaceSlot {
     let raw: UnsafeMutableRawPointer
 
@@ -229,19 +249,32 @@ struct AddressSpaceSlot {
         nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 64, as: TableRef.self) }
     }
 
+    /// The VMA last found; one that ends at 0 if none was.
     @inline(__always)
-    var vma: VMARef? {
-        get { raw.load(fromByteOffset: 80, as: VMARef?.self) }
-        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 80, as: VMARef?.self) }
+    var place: VMAPlace {
+        get { raw.load(fromByteOffset: 80, as: VMAPlace.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 80, as: VMAPlace.self) }
     }
 
     /// Whether this CPU ever ran in the address space and may hold translations of it.
     @inline(__always)
-    var everRan: CounterWord { CounterWord(at: raw + 88) }
+    var hasRun: Bool { ranWord.load() != 0 }
+
+    /// Notes that this CPU runs in the address space.
+    @inline(__always)
+    func noteRuns() {
+        if hasRun { return }
+        ranWord.store(1)
+        // ORDER: noted before any entry is read, see TLB.shootDown.
+        MemoryFence.full()
+    }
+
+    @inline(__always)
+    private var ranWord: CounterWord { CounterWord(at: raw + 104) }
 
     /// Entries that name a swap slot: made less gone on this CPU.
     @inline(__always)
-    var swapped: CounterWord { CounterWord(at: raw + 96) }
+    var swapped: CounterWord { CounterWord(at: raw + 112) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)
@@ -250,7 +283,7 @@ struct AddressSpaceSlot {
         if generation != current {
             generation = current
             region = .max
-            vma = nil
+            place = VMAPlace(outline: VMAOutline(bits: 0), start: 0, end: 0)
         }
     }
 }

@@ -15,7 +15,7 @@ struct ProcessState {
     var mayLockAnything = true
     /// `oom_score_adj`: -1000 (never killed for want of memory) to 1000.
     var oomScoreAdjustment = 0
-    /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO.
+    /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO, CAP_SYS_RESOURCE, CAP_IPC_OWNER.
     var isAdmin = true
 
     init(number: Int32, space: AddressSpace) {

@@ -11,31 +11,29 @@
 extension AddressSpaces {
     /// MADV_FREE: says that nobody needs the contents of a range's pages.
     func freeLazily(
-        _ vma: VMARef, _ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU
+        from start: UInt64, to end: UInt64, _ gathering: inout Gathering, on cpu: CPU
     ) {
         batches.drain(on: cpu)
-        var cleaned = 0
         var address = start
-        while let table = tables.nextTable(root: space.root, &address, end: end) {
+        while let table = tables.nextTable(root: gathering.space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
                 table.lock(on: cpu)
                 for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
-                {
-                    cleaned += freeLazily(table, index, space, on: cpu)
+                where freeLazily(table, index, gathering.space, on: cpu) {
+                    gathering.range.include(TableRef.addresses(of: index...index, near: address))
                 }
                 table.unlock(on: cpu)
             }
             address = next
         }
-        if cleaned > 0 { tlb.flush(space, pages: cleaned, on: cpu) }
     }
 
-    /// Returns 1 if the entry had to be changed.
+    /// Returns whether the entry had to be changed.
     @inline(__always)
     private func freeLazily(
         _ table: TableRef, _ index: Int, _ space: AddressSpace, on cpu: CPU
-    ) -> Int {
+    ) -> Bool {
         let entry = table[index]
         if entry.isSwapped {
             // Nothing would be won by keeping what is out of memory already.
@@ -43,25 +41,29 @@ extension AddressSpaces {
             table.frame.liveEntries -= 1
             space.slot(of: cpu).swapped.add(-1)
             swap.release(entry.swapSlot, on: cpu)
-            return 0
+            return false
         }
-        guard entry.isMapped, !entry.isUncounted else { return 0 }
+        guard entry.isMapped, !entry.isUncounted else { return false }
         let pfn = entry.frame
         let frame = frames[pfn]
-        // A page that a forked relative maps is needed there.
-        guard frame.has(.anonymous), frame.mapCount == 1 else { return 0 }
+        guard frame.has(.anonymous) else { return false }
+        if !frame.flags.isDisjoint(with: [.swapCached, .dirty]) {
+            // A forked relative that maps it too needs it.
+            guard frame.mapCount == 1 else { return false }
+            // A copy in swap would bring back what nobody needs.
+            if frame.has(.swapCached), !swap.dropIfUnused(pfn, frame, on: cpu) { return false }
+            frame.clear(.dirty)
+        }
         let marks = Entry.accessed | Entry.dirty
-        // A copy in swap would bring back what nobody needs.
-        if frame.has(.swapCached), !swap.dropIfUnused(pfn, frame, on: cpu) { return 0 }
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)
             batches.requestTakingReference(.lazyFree, pfn, on: cpu)
         }
-        guard entry.bits & marks != 0 else { return 0 }
+        guard entry.bits & marks != 0 else { return false }
         // RACE: in one operation, so that faults and mincore, which look without the table's lock,
         // never find the page absent.
         _ = table.word(index).clearBits(marks)
-        return 1
+        return true
     }
 
     /// MADV_REMOVE: punches a hole into the file behind a shared mapping.
@@ -70,6 +72,7 @@ extension AddressSpaces {
     ) throws(Errno) {
         guard !vma.flags.contains(.locked), let file = vma.file else { throw .EINVAL }
         guard vma.flags.contains([.shared, .mayWrite]) else { throw .EACCES }
+        guard file.seals.isDisjoint(with: .againstWriting) else { throw .EPERM }
         Truncation(cache: cache, unmapper: unmapper).punchHole(
             in: file, offset: vma.pageOffset(of: start) << pageShift, length: end - start, on: cpu)
     }

@@ -21,7 +21,7 @@ extension AddressSpaces {
         on cpu: CPU
     ) {
         batches.drain(on: cpu)
-        var cooled = 0
+        var cooled = FlushRange()
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
@@ -30,6 +30,7 @@ extension AddressSpaces {
             table.lock(on: cpu)
             while address < next, isolated < Reclaimer.batch {
                 let index = TableLevel.pte.index(of: address)
+                let page = address
                 address += pageSize
                 let entry = table[index]
                 guard entry.isMapped, !entry.isUncounted else { continue }
@@ -37,7 +38,7 @@ extension AddressSpaces {
                 guard frame.mapCount == 1 else { continue }
                 if entry.isAccessed {
                     _ = table.word(index).clearBits(Entry.accessed)
-                    cooled += 1
+                    cooled.include(FlushRange(page..<address))
                 }
                 frame.clear(.referenced)
                 switch haste {
@@ -56,7 +57,7 @@ extension AddressSpaces {
             table.unlock(on: cpu)
             if isolated > 0 { reclaim.reclaimNow(isolated, isFile: isFile, on: cpu) }
         }
-        if cooled > 0 { tlb.flush(space, pages: cooled, on: cpu) }
+        tlb.flush(space, cooled, on: cpu)
         batches.drain(on: cpu)
     }
 }

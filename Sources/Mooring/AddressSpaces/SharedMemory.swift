@@ -9,11 +9,12 @@
 // SEE     Files/Segments.swift for what a segment is charged for.
 
 extension AddressSpaces {
-    /// Attaches a segment.
+    /// Attaches a segment of which the mode allows everybody `mode`.
     ///
     /// - Returns: Where it is.
     func shmat(
-        _ caller: Caller, _ segment: FileRef, address: UInt64, flags: AttachFlags
+        _ caller: Caller, _ segment: FileRef, mode: Protection, address: UInt64,
+        flags: AttachFlags
     ) throws(Errno) -> UInt64 {
         var place = address
         if !address.isPageAligned {
@@ -24,30 +25,34 @@ extension AddressSpaces {
         let isChosen = address == 0
         if flags.contains(.remap), place == 0 { throw .EINVAL }
         let size = segment.length.load().roundedUpToPages
-        if place &+ size < place { throw .EINVAL }
         guard segment.isSegment, cache.segmentLocks.attach(segment, on: caller.cpu) else {
             throw .EINVAL
         }
         defer { cache.release(segment, on: caller.cpu) }
+        var wanted: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
+        if flags.contains(.execute) { wanted.insert(.execute) }
+        guard wanted.isSubset(of: mode) || caller.process.pointer.pointee.isAdmin else {
+            throw .EACCES
+        }
 
-        var protection: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
-        let access: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
-        if flags.contains(.execute) { protection.insert(.execute) }
+        let protection = wanted
         let space = caller.space
         let start: UInt64
         let isPopulated: Bool
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            if !isChosen, !flags.contains(.remap), place + size <= limits.userEnd,
-                !space.tree.isFree(start: place, end: place + size)
-            {
-                throw .EINVAL
+            if !isChosen, !flags.contains(.remap) {
+                let (end, wraps) = place.addingReportingOverflow(size)
+                if wraps { throw .EINVAL }
+                if end <= limits.userEnd, !space.tree.isFree(start: place, end: end) {
+                    throw .EINVAL
+                }
             }
             start = try mapLocked(
                 caller, address: place, length: size, protection: protection,
                 flags: isChosen ? .shared : [.shared, .fixed],
-                file: OpenFile(file: segment, access: access), offset: 0)
+                file: OpenFile(file: segment, access: wanted), offset: 0)
             let marks = space.tree.find(start)?.flags ?? []
             isPopulated = marks.contains(.locked) && !marks.contains(.lockOnFault)
         }

@@ -37,7 +37,6 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let noReserve = VMAFlags(bit: 16)
     static let hugeTLB = VMAFlags(bit: 17)
     static let dontDump = VMAFlags(bit: 18)
-    static let mixedMap = VMAFlags(bit: 19)
     static let hugePage = VMAFlags(bit: 20)
     static let noHugePage = VMAFlags(bit: 21)
     static let mergeable = VMAFlags(bit: 22)
@@ -62,8 +61,10 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
         symmetricDifference(other).isSubset(of: .guarded)
     }
 
-    /// Never marked locked nor counted, nor merged (mlock(2): "special" mappings).
-    static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
+    /// Never marked locked nor counted, nor merged.
+    ///
+    /// Devices' mixed mappings would belong here too, but a machine has no devices to map.
+    static let special: VMAFlags = [.io, .pfnMapped, .dontExpand]
 }
 
 /// The flat state behind ``VMARef``: one cache line, which is all that a fault reads.
@@ -96,6 +97,19 @@ struct VMARest {
     var number: UInt32
     /// What maps calls it when it has no file.
     var name: VMAName
+    /// Which nodes its pages are to come from: mbind(2).
+    var policy = NodePolicy.default
+}
+
+/// Which nodes the pages of a VMA are to come from: what mbind(2) was given.
+struct NodePolicy: Equatable {
+    /// `MPOL_*` with its modifiers; 0 leaves the choice to the process.
+    var mode: Int32
+    /// One bit a node.
+    var nodes: UInt64
+
+    /// No policy of its own.
+    static let `default` = NodePolicy(mode: 0, nodes: 0)
 }
 
 /// What maps calls a VMA that has no file.
@@ -167,6 +181,12 @@ struct VMARef: Equatable {
 
     /// The address space that it is in; a VMA in a tree has one.
     var addressSpace: AddressSpace { rest.pointee.addressSpace.unsafelyUnwrapped }
+
+    /// Which nodes its pages are to come from.
+    var policy: NodePolicy {
+        get { rest.pointee.policy }
+        nonmutating set { rest.pointee.policy = newValue }
+    }
 
     /// Its length in bytes.
     @inline(__always)

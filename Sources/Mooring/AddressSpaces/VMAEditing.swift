@@ -14,13 +14,16 @@ extension AddressSpaces {
         var pageOffset: UInt64
         var file: FileRef?
         var name: VMAName = .none
+        var policy = NodePolicy.default
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
+        /// Whether it may become a part of its source, which stays.
+        var mayJoinSource = false
     }
 
     /// Adds a VMA, merged with its neighbours where they are alike.
     ///
-    /// It merges with all but its own source, which may be about to go.
+    /// It merges with its own source only if that is not about to go.
     ///
     /// - Returns: The VMA that now covers the range.
     @discardableResult
@@ -32,7 +35,7 @@ extension AddressSpaces {
             adoptGroups(of: new.source, previous, on: cpu)
             previous.flags.formUnion(new.flags)
             if let next, next.start == new.end, canExtend(next, over: new, isAbove: true),
-                canShareGroup(previous, next)
+                canShareGroup(previous, next), next.mayVanish
             {
                 takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
             } else {
@@ -72,7 +75,8 @@ extension AddressSpaces {
                 start: new.start, end: new.end, flags: new.flags, pageOffset: new.pageOffset,
                 file: new.file.map { UnsafeMutableRawPointer($0.pointer) }, rest: vmaRests[number]))
         object.pointee.rest.initialize(
-            to: VMARest(addressSpace: space, number: number, name: new.name))
+            to: VMARest(
+                addressSpace: space, number: number, name: new.name, policy: new.policy))
         new.file?.references.add(1)
         return VMARef(pointer: object)
     }
@@ -111,7 +115,7 @@ extension AddressSpaces {
             NewVMA(
                 start: original.start, end: original.end, flags: flags,
                 pageOffset: original.pageOffset, file: original.file,
-                name: original.rest.pointee.name),
+                name: original.rest.pointee.name, policy: original.policy),
             in: child, on: cpu)
         child.tree.insert(copy)
         linkFile(copy, on: cpu)
@@ -171,7 +175,7 @@ extension AddressSpaces {
             NewVMA(
                 start: address, end: vma.end, flags: vma.flags,
                 pageOffset: vma.pageOffset(of: address), file: vma.file,
-                name: vma.rest.pointee.name),
+                name: vma.rest.pointee.name, policy: vma.policy),
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
@@ -187,7 +191,7 @@ extension AddressSpaces {
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
         low.flags.isAlike(high.flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
@@ -201,7 +205,8 @@ extension AddressSpaces {
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
         vma.flags.isAlike(new.flags) && vma.file == new.file
-            && vma.rest.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
+            && vma.rest.pointee.name == new.name && vma.policy == new.policy
+            && vma.flags.isDisjoint(with: .special)
             && (isAbove
                 ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
                 : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
@@ -211,7 +216,7 @@ extension AddressSpaces {
     private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
         guard isAlike(vma, to: new, isAbove: isAbove) else { return false }
         guard let source = new.source else { return vma.hasAtMostOneLink }
-        return vma != source && canShareGroup(vma, source)
+        return (vma != source || new.mayJoinSource) && canShareGroup(vma, source)
     }
 
     /// Lets a VMA take over a neighbour that is alike, and reach over `start..<end`.
@@ -233,7 +238,7 @@ extension AddressSpaces {
     /// Merges a VMA with the one above it if they are alike; returns what covers its range.
     @discardableResult
     func mergeWithNext(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
-        guard let next = vma.next, next.start == vma.end, isAlike(vma, next),
+        guard let next = vma.next, next.start == vma.end, next.mayVanish, isAlike(vma, next),
             canShareGroup(vma, next)
         else { return vma }
         takeOver(next, by: vma, start: vma.start, end: next.end, space, on: cpu)
@@ -243,8 +248,8 @@ extension AddressSpaces {
     /// Merges a VMA with both neighbours where they are alike; returns what covers its range.
     @discardableResult
     func mergeWithNeighbours(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
-        guard let previous = vma.previous, previous.end == vma.start, isAlike(previous, vma),
-            canShareGroup(previous, vma)
+        guard let previous = vma.previous, previous.end == vma.start, vma.mayVanish,
+            isAlike(previous, vma), canShareGroup(previous, vma)
         else { return mergeWithNext(vma, in: space, on: cpu) }
         if let next = vma.next, next.start == vma.end, isAlike(vma, next),
             canShareGroup(vma, next), canShareGroup(previous, next)
@@ -293,6 +298,38 @@ extension AddressSpaces {
             moveBorder(between: vma, high, to: start, growing: high, in: space, on: cpu)
             return high
         }
+        let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
+        recount(from: target.flags, to: flags, pages: pages, in: space)
+        let changed = target.flags.symmetricDifference(flags)
+        target.flags = flags
+        let merged = mergeWithNeighbours(target, in: space, on: cpu)
+        // Where it went into another, that one's leaf knows the rights already.
+        if merged == target, !changed.isDisjoint(with: .rights) {
+            space.tree.refresh(target)
+            space.noteTablesChanged()
+        }
+        return merged
+    }
+
+    /// Gives `start..<end` of a VMA another policy, splitting and merging as needed.
+    ///
+    /// - Throws: `ENOMEM` when a split would make too many VMAs; nothing is changed then.
+    func setPolicy(
+        _ policy: NodePolicy, of vma: VMARef, from start: UInt64, to end: UInt64,
+        in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
+        guard policy != vma.policy else { return vma }
+        let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
+        target.policy = policy
+        return mergeWithNeighbours(target, in: space, on: cpu)
+    }
+
+    /// Makes `start..<end` of a VMA a VMA of its own.
+    ///
+    /// - Throws: `ENOMEM` when that would make too many VMAs; nothing is changed then.
+    private func cutOut(
+        _ vma: VMARef, from start: UInt64, to end: UInt64, in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
         var target = vma
         if start > target.start {
             target = try split(target, at: start, in: space, on: cpu)
@@ -305,9 +342,7 @@ extension AddressSpaces {
                 throw error
             }
         }
-        recount(from: target.flags, to: flags, pages: pages, in: space)
-        target.flags = flags
-        return mergeWithNeighbours(target, in: space, on: cpu)
+        return target
     }
 
     /// Counts pages whose flags change.
@@ -326,7 +361,7 @@ extension AddressSpaces {
         let low = isAbove ? vma : neighbour
         let high = isAbove ? neighbour : vma
         return neighbour.flags.isAlike(flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
             && flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
             && canShareGroup(low, high)
@@ -387,4 +422,12 @@ extension AddressSpaces {
             state.pointee.peakTotal = max(state.pointee.peakTotal, state.pointee.totalPages)
         }
     }
+}
+
+extension VMARef {
+    /// Whether a neighbour may take its place.
+    ///
+    /// LINUX: a mapping that shmat made is counted by its segment, and only unmapping ends it; a
+    /// part of it may go over to a neighbour, all of it may not.
+    fileprivate var mayVanish: Bool { file?.isSegment != true }
 }

@@ -23,8 +23,11 @@ struct Fault {
     var kind: AccessKind
     let space: AddressSpace
     let slot: AddressSpaceSlot
-    let vma: VMARef
+    let outline: VMAOutline
     let cpu: CPU
+
+    @inline(__always)
+    var vma: VMARef { outline.vma }
 
     /// The address of the page.
     @inline(__always)
@@ -47,47 +50,29 @@ struct FaultHandler {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var supply: FrameSupply { parts.pointee.supply }
     var allocator: FrameAllocator { supply.allocator }
-    @inline(__always)
     var map: ReverseMap { parts.pointee.map }
-    @inline(__always)
     var tables: PageTables { map.tables }
-    @inline(__always)
     var groups: AnonGroups { map.groups }
-    @inline(__always)
     var cache: PageCache { map.cache }
-    @inline(__always)
     var swap: SwapCache { parts.pointee.swap }
-    @inline(__always)
     var counts: MapCounts { map.counts }
-    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
     var clock: CostTable { parts.pointee.clock }
     /// The frame of zeroes that every read fault of untouched anonymous memory maps.
-    @inline(__always)
     var zeroFrame: PFN { parts.pointee.zeroFrame }
     /// How many pages a read fault on a file may map at once; a power of two.
-    @inline(__always)
     var faultAroundPages: Int { parts.pointee.faultAroundPages }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// Whether a VMA lets this kind of access through.
@@ -109,16 +94,18 @@ struct FaultHandler {
     ) -> FaultOutcome {
         cpu.count(.pgfault)
         slot.faults.add(1)
-        guard let vma = findVMA(address, in: space, slot) else {
+        guard let place = findVMA(address, in: space, slot) else {
             return .signal(.segmentationUnmapped)
         }
-        if vma.start > address {
+        let outline = place.outline
+        if place.start > address {
+            let vma = outline.vma
             guard vma.flags.contains(.growsDown) else { return .signal(.segmentationUnmapped) }
             return .growStack(vma)
         }
         let fault = Fault(
-            address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
-        guard FaultHandler.allows(vma.flags, kind) else { return refuse(fault) }
+            address: address, kind: kind, space: space, slot: slot, outline: outline, cpu: cpu)
+        guard FaultHandler.allows(outline.rights, kind) else { return refuse(fault) }
         return resolve(fault)
     }
 
@@ -128,7 +115,7 @@ struct FaultHandler {
     /// the page comes, or does not, before the fetch is forbidden.
     @inline(never)
     private func refuse(_ fault: Fault) -> FaultOutcome {
-        guard fault.kind == .execute, FaultHandler.allows(fault.vma.flags, .read) else {
+        guard fault.kind == .execute, FaultHandler.allows(fault.outline.rights, .read) else {
             return .signal(.segmentationProtected)
         }
         if let table = tables.find(root: fault.space.root, fault.address),
@@ -145,20 +132,21 @@ struct FaultHandler {
     @inline(__always)
     private func findVMA(
         _ address: UInt64, in space: AddressSpace, _ slot: AddressSpaceSlot
-    ) -> VMARef? {
-        if let last = slot.vma, last.start <= address, address < last.end { return last }
-        let found = space.tree.find(address)
-        slot.vma = found
+    ) -> VMAPlace? {
+        let last = slot.place
+        if last.start <= address, address < last.end { return last }
+        guard let found = space.tree.locate(address) else { return nil }
+        slot.place = found
         return found
     }
 
     /// Resolves a fault that its VMA allows.
     @inline(__always)
     func resolve(_ fault: Fault) -> FaultOutcome {
-        guard let table = table(for: fault) else { return outOfMemory(fault) }
+        guard let table = table(for: fault) else { return withoutTable(fault) }
         let entry = table[TableLevel.pte.index(of: fault.address)]
         if entry.isEmpty {
-            if fault.vma.pointer.pointee.file == nil {
+            if !fault.outline.hasFile {
                 return fault.kind == .write
                     ? makeAnonymous(fault, table) : mapZeroFrame(fault, table)
             }
@@ -191,17 +179,27 @@ struct FaultHandler {
         .signal(entry.isGuard ? .segmentationUnmapped : .segmentationProtected)
     }
 
-    /// The PTE table for a fault, made if missing and remembered for the next one.
+    /// The PTE table for a fault, made if missing and remembered for the next one; `nil` if it
+    /// cannot be made or would stay empty.
     @inline(__always)
     private func table(for fault: Fault) -> TableRef? {
         let region = fault.address >> TableLevel.pmd.rawValue
         if fault.slot.region == region { return fault.slot.table }
+        if let file = fault.vma.file, isPastEndWithoutTable(fault, file) { return nil }
         guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
             return nil
         }
-        fault.slot.region = region
-        fault.slot.table = table
+        tlb.remember(table, of: fault.address, in: fault.slot)
         return table
+    }
+
+    /// Ends a fault for which there is no table.
+    @inline(never)
+    private func withoutTable(_ fault: Fault) -> FaultOutcome {
+        if let file = fault.vma.file, fault.vma.pageOffset(of: fault.page) >= file.pageCount {
+            return .signal(.busPastEnd)
+        }
+        return outOfMemory(fault)
     }
 
     /// No frame is left, and none can be reclaimed: whoever faulted asks for one to be killed.
@@ -220,7 +218,8 @@ struct FaultHandler {
     private func mapZeroFrame(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
         let index = TableLevel.pte.index(of: fault.address)
         let entry = Entry(
-            frame: zeroFrame, bits: FaultHandler.readOnlyBits(fault.vma.flags) | Entry.uncounted)
+            frame: zeroFrame,
+            bits: FaultHandler.readOnlyBits(fault.outline.rights) | Entry.uncounted)
         table.lock(on: fault.cpu)
         // RACE: another CPU may have put a page here; then there is nothing left to do.
         if table[index].isEmpty {
@@ -265,8 +264,9 @@ struct FaultHandler {
             pfn, frame, group: fault.vma.anonGroup.unsafelyUnwrapped,
             offset: fault.vma.pageOffset(of: fault.page),
             isLocked: fault.vma.flags.contains(.locked), on: fault.cpu)
-        var bits = FaultHandler.readOnlyBits(fault.vma.flags) | Entry.dirty
-        if fault.vma.flags.contains(.write) { bits |= Entry.writable }
+        let rights = fault.outline.rights
+        var bits = FaultHandler.readOnlyBits(rights) | Entry.dirty
+        if rights.contains(.write) { bits |= Entry.writable }
         table.set(index, Entry(frame: pfn, bits: bits))
     }
 }

@@ -13,7 +13,10 @@ extension PageCache {
         let size = file.length.load()
         guard offset < size, length > 0 else { return 0 }
         let end = offset + min(length, size - offset)
-        return try forEachPage(file, offset, end, on: cpu) { page, broughtIn in
+        // LINUX: a page of a file in memory that was never written is zeroes, and stays absent.
+        let skipsAbsent = file.kind == .memory
+        return try forEachPage(file, offset, end, skipsAbsent: skipsAbsent, on: cpu) {
+            page, broughtIn in
             file.cacheLock.lock(.pageCache, on: cpu)
             let pfn = file.index.lookup(page)
             if pfn != .none { batches.markAccessed(pfn, on: cpu) }
@@ -44,7 +47,7 @@ extension PageCache {
             defer { file.cacheLock.unlock(.pageCache, on: cpu) }
             let pfn = file.index.lookup(page)
             guard pfn != .none else { return }
-            markDirty(frames[pfn], on: cpu)
+            frames[pfn].markDirty(on: cpu)
             batches.markAccessed(pfn, on: cpu)
             guard keepsBytes else { return }
             let from = max(offset, page << pageShift)
@@ -56,10 +59,11 @@ extension PageCache {
 
     /// Brings in the pages of a byte range and visits them; returns how many bytes it came to.
     private func forEachPage(
-        _ file: FileRef, _ offset: UInt64, _ end: UInt64, on cpu: CPU,
+        _ file: FileRef, _ offset: UInt64, _ end: UInt64, skipsAbsent: Bool = false, on cpu: CPU,
         _ body: (_ page: UInt64, _ broughtIn: Bool) -> Void
     ) throws(Errno) -> UInt64 {
         for page in offset >> pageShift...(end - 1) >> pageShift {
+            if skipsAbsent, isAbsent(page, of: file, on: cpu) { continue }
             switch ensure(file, page, on: cpu) {
             case .found(_, let broughtIn): body(page, broughtIn)
             case .pastEnd: return max(offset, page << pageShift) - offset
@@ -74,5 +78,12 @@ extension PageCache {
             }
         }
         return end - offset
+    }
+
+    /// Whether a page is neither in memory nor in a swap slot.
+    private func isAbsent(_ page: UInt64, of file: FileRef, on cpu: CPU) -> Bool {
+        file.cacheLock.lock(.pageCache, on: cpu)
+        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
+        return file.index.lookup(page) == .none && file.index.trace(of: page) == nil
     }
 }

@@ -26,39 +26,24 @@ struct PageCache {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var supply: FrameSupply { parts.pointee.supply }
     private var allocator: FrameAllocator { supply.allocator }
-    @inline(__always)
     var workingset: Workingset { parts.pointee.workingset }
-    @inline(__always)
     var device: Device { parts.pointee.device }
-    @inline(__always)
     var swap: SwapCache { parts.pointee.swap }
-    @inline(__always)
     var batches: LRUBatches { parts.pointee.batches }
-    @inline(__always)
     var files: Slab<FileState> { parts.pointee.files }
-    @inline(__always)
     var commitment: Commitment { parts.pointee.commitment }
-    @inline(__always)
     var segmentLocks: SegmentLocks { parts.pointee.segmentLocks }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// A new file of this length with one reference, the caller's.
@@ -226,9 +211,7 @@ struct PageCache {
                 if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
                 // ORDER: out of the cache first, see markDirty.
                 frame.clear(.fileCached)
-                if frame.testAndClear(.dirty), file.kind == .disk {
-                    cpu.add(-1, to: .dirty, zone: zone)
-                }
+                frame.clearDirty(on: cpu)
                 removed[count] = pfn
                 count += 1
                 position = offset &+ 1
@@ -254,26 +237,5 @@ struct PageCache {
         // ORDER: after the cache's lock, which ranks behind swap's.
         for slot in slots { swap.release(slot, on: cpu) }
         if file.pointer.pointee.chargesPages { commitment.uncharge(slots.count) }
-    }
-
-    /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.
-    @inline(__always)
-    func markDirty(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.dirty) { markDirtySlowly(frame, on: cpu) }
-    }
-
-    @inline(never)
-    private func markDirtySlowly(_ frame: FrameRef, on cpu: CPU) {
-        guard !frame.testAndSet(.dirty) else { return }
-        let isCounted = !frame.has(.swapBacked)
-        if isCounted {
-            cpu.add(1, to: .dirty, zone: frame.zoneIndex)
-            cpu.add(1, to: .dirtied, zone: frame.zoneIndex)
-        }
-        // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
-        // clear the mark one finds it set, and takes the count back.
-        if !frame.has(.fileCached), frame.testAndClear(.dirty), isCounted {
-            cpu.add(-1, to: .dirty, zone: frame.zoneIndex)
-        }
     }
 }

@@ -37,7 +37,6 @@ struct Truncation {
             cache.remove(file, from: first, through: pastLast - 1, on: cpu)
             unmap(file, from: first, through: pastLast - 1, scope: .filePages, on: cpu)
         }
-        guard cache.keepsBytes else { return }
         if first > pastLast {
             clear(file, from: offset, to: end, on: cpu)
         } else {
@@ -70,11 +69,13 @@ struct Truncation {
     /// Clears the bytes of the last page beyond the end, so that a file that grows again reads
     /// zeroes there.
     private func clearTail(of file: FileRef, from length: UInt64, on cpu: CPU) {
-        guard cache.keepsBytes, !length.isPageAligned else { return }
+        guard !length.isPageAligned else { return }
         clear(file, from: length, to: length.roundedUpToPages, on: cpu)
     }
 
     /// Clears bytes within one page, in the cache or else on the device.
+    ///
+    /// LINUX: that dirties a page of a file in memory, though it is nothing to write back.
     private func clear(_ file: FileRef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         guard start < end else { return }
         file.cacheLock.lock(.pageCache, on: cpu)
@@ -85,6 +86,8 @@ struct Truncation {
             let first = Int(start & (pageSize - 1))
             return file.pointer.pointee.stored.clear(first..<first + Int(end - start), ofPage: page)
         }
+        if file.kind == .memory { cache.frames[pfn].markDirty(on: cpu) }
+        guard cache.keepsBytes else { return }
         (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(
             as: UInt8.self, repeating: 0, count: Int(end - start))
     }

@@ -66,9 +66,7 @@ struct WriteBack {
     /// Under the cache's lock.
     private func take(_ pfn: PFN, _ offset: UInt64, of file: FileRef, on cpu: CPU) -> Bool {
         let frame = cache.frames[pfn]
-        guard frame.testAndClear(.dirty) else { return false }
-        let zone = frame.zoneIndex
-        cpu.add(-1, to: .dirty, zone: zone)
+        guard frame.clearDirty(on: cpu) else { return false }
         // LINUX: what could not be written is clean afterwards, and lost with its frame; who asks
         // next is told.
         if device.failures.contains(.writes) {
@@ -81,7 +79,7 @@ struct WriteBack {
         }
         // A page that was changed while it is written is written again, without a second mark.
         if frame.testAndSet(.writeback) { return false }
-        cpu.add(1, to: .writeback, zone: zone)
+        cpu.add(1, to: .writeback, zone: frame.zoneIndex)
         frame.counts.add(FrameRef.oneReference)
         return true
     }
@@ -115,7 +113,9 @@ struct WriteBack {
 
     private func clean(_ vma: VMARef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         let space = vma.addressSpace
-        var cleaned = 0
+        // LINUX: flushed page by page; here once for what the VMA has.
+        var cleaned = FlushRange()
+        tlb.beginWithdrawal(in: space)
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
@@ -129,12 +129,13 @@ struct WriteBack {
                 // table's lock, never find the page absent.
                 let final = Entry(
                     bits: table.word(index).clearBits(Entry.dirty | Entry.writable))
-                if final.isDirty { cache.markDirty(cache.frames[final.frame], on: cpu) }
-                cleaned += 1
+                if final.isDirty { cache.frames[final.frame].markDirty(on: cpu) }
+                cleaned.include(TableRef.addresses(of: index...index, near: address))
             }
             table.unlock(on: cpu)
             address = next
         }
-        if cleaned > 0 { tlb.flush(space, pages: cleaned, on: cpu) }
+        tlb.flush(space, cleaned, on: cpu)
+        tlb.endWithdrawal(in: space)
     }
 }

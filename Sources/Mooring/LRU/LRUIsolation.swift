@@ -128,6 +128,8 @@ extension LRUBatches {
         if flags.contains(.unevictable) { return }
         guard flags.contains(.referenced) else { return frame.set(.referenced) }
         if flags.contains(.active) { return }
+        // One that waits in this CPU's batch of additions can be moved once it is listed.
+        if !flags.contains(.onLRU) { drain(on: cpu) }
         frame.counts.add(FrameRef.oneReference)
         frame.clear(.referenced)
         requestTakingReference(.activate, pfn, on: cpu)

@@ -55,9 +55,15 @@ public final class Machine: @unchecked Sendable {
         let keepsBytes = configuration.contents == .bytes
         let memory = PhysicalMemory(frameCount: frames.count)
         let lists = LRULists(frames: frames, nodeCount: configuration.nodes)
+        let tlb = TLB(
+            cpuCount: cpus.count,
+            caches: configuration.tlbEntries == 0
+                ? nil
+                : TranslationCaches(capacity: configuration.tlbEntries, cpuCount: cpus.count))
         let batches = LRUBatches(
-            frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count,
-            mlockDesign: configuration.mlockDesign)
+            .init(
+                frames: frames, lists: lists, allocator: allocator, tlb: tlb,
+                mlockDesign: configuration.mlockDesign))
         let supply = FrameSupply(allocator: allocator)
         let device = Device(frames: frames, batches: batches, costs: configuration.costs)
         let workingset = Workingset(lists: lists)
@@ -87,11 +93,10 @@ public final class Machine: @unchecked Sendable {
         let tables = PageTables(
             frames: frames, memory: memory, supply: supply, emptyTable: zeroFrame)
         let counts = MapCounts(frames: frames, batches: batches)
-        let tlb = TLB(cpuCount: cpus.count)
         let groups = AnonGroups()
         let map = ReverseMap(
             frames: frames, tables: tables, groups: groups, cache: cache, counts: counts)
-        let unmapper = Unmapper(map: map, swap: swap, tlb: tlb)
+        let unmapper = Unmapper(.init(map: map, swap: swap, tlb: tlb))
         let faults = FaultHandler(
             .init(
                 frames: frames, memory: memory, supply: supply, map: map, swap: swap, tlb: tlb,
@@ -153,6 +158,7 @@ public final class Machine: @unchecked Sendable {
             state.pointee.stored.remove(from: 0, through: .max)
             state.deinitialize(count: 1)
         }
+        spaces.tlb.caches?.deallocate()
         spaces.unmapper.deallocate()
         spaces.faults.deallocate()
         spaces.groups.deallocate()
@@ -230,6 +236,11 @@ extension MachineConfiguration {
                 part: .faultAroundPages,
                 problem: "\(faultAroundPages) pages around a fault are not possible",
                 remedy: "use a power of two up to 512")
+        }
+        guard tlbEntries >= 0, tlbEntries <= 65_536, tlbEntries.nonzeroBitCount <= 1 else {
+            throw ImpossibleMachine(
+                part: .tlbEntries, problem: "a TLB of \(tlbEntries) entries is not possible",
+                remedy: "use a power of two up to 65536, or 0 for no account")
         }
         try validateSwap()
         guard maxMapCount >= 1 else {

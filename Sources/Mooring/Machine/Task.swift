@@ -249,7 +249,10 @@ extension Machine.Task {
     /// Whether it was killed for want of memory: every access ends in ``Signal/outOfMemory``.
     ///
     /// True of some moment: another CPU may be killing it.
-    public var isKilled: Bool { process.space.isReaped }
+    public var isKilled: Bool { heldWhenKilled != nil }
+
+    /// What it held when it was killed for want of memory; nil while it lives.
+    package var heldWhenKilled: HeldMemory? { process.space.pointer.pointee.held }
 
     /// Gives or takes CAP_IPC_LOCK: whether RLIMIT_MEMLOCK binds.
     public func setLockPrivilege(_ isHeld: Bool) {

@@ -15,10 +15,11 @@
 
 /// One CPU's unlocks that wait for their walks.
 struct WaitingUnlocks {
-    /// A table's worth, for tables are settled one by one.
-    static let capacity = 512
+    /// A table's worth at least, for tables are settled one by one; with the count, whole cache
+    /// lines.
+    static let capacity = 542
     var count = 0
-    var frames: InlineArray<512, PFN> = .init(repeating: .none)
+    var frames: InlineArray<542, PFN> = .init(repeating: .none)
 }
 
 /// Locked frames are marked; unlocking walks their reverse maps.

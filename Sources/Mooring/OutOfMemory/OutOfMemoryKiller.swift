@@ -72,7 +72,8 @@ struct OutOfMemoryKiller {
         defer { space.lock.unlock(.addressSpace, on: cpu) }
         guard !space.isReaped else { return }
         cpu.count(.oomKill)
-        space.markReaped()
+        let allocator = spaces.reclaim.allocator
+        space.markReaped(free: allocator.freeFrames + allocator.usedPerCPUFrames)
         spaces.reap(space, on: cpu)
     }
 }

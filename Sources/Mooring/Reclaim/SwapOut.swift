@@ -72,6 +72,7 @@ extension Reclaimer {
             }
             guard let slot = swap.retainSlot(of: pfn, frame, on: cpu) else { return false }
             place.space.notePeak()
+            tlb.beginWithdrawal(in: place.space)
             // The mark says of this one mapping that it is all there is.
             let isExclusive = frame.has(.exclusive)
             if isExclusive { frame.clear(.exclusive) }

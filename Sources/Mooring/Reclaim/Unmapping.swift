@@ -28,9 +28,10 @@ extension Reclaimer {
                 return false
             }
             place.space.notePeak()
+            tlb.beginWithdrawal(in: place.space)
             let final = place.table.take(place.index)
             place.table.frame.liveEntries -= 1
-            if final.isDirty { cache.markDirty(frame, on: cpu) }
+            if final.isDirty { frame.markDirty(on: cpu) }
             finish(place, pfn, frame, kind, on: cpu)
             return true
         }
@@ -50,9 +51,12 @@ extension Reclaimer {
             }
             // Atomic: the processor may be marking it dirty at this moment, and then it stays.
             let seen = place.entry
-            guard !seen.isDirty, !frame.has(.dirty),
-                place.table.word(place.index).replace(seen.bits, by: 0)
-            else { return false }
+            guard !seen.isDirty, !frame.has(.dirty) else { return false }
+            tlb.beginWithdrawal(in: place.space)
+            guard place.table.word(place.index).replace(seen.bits, by: 0) else {
+                tlb.endWithdrawal(in: place.space)
+                return false
+            }
             place.space.notePeak()
             place.table.frame.liveEntries -= 1
             finish(place, pfn, frame, .anonymous, on: cpu)
@@ -62,14 +66,15 @@ extension Reclaimer {
         return frame.mapCount == 0 ? .unmapped : .stillMapped
     }
 
-    /// Counts a mapping off whose entry is gone.
+    /// Counts a mapping off whose entry is gone, and ends the withdrawal.
     @inline(__always)
     func finish(
         _ place: ReverseMap.Place, _ pfn: PFN, _ frame: FrameRef, _ kind: ResidentKind,
         on cpu: CPU
     ) {
         place.space.slot(of: cpu).resident(kind).add(-1)
-        tlb.flush(place.space, pages: 1, on: cpu)
+        tlb.flush(place.space, FlushRange(place.address..<place.address + pageSize), on: cpu)
+        tlb.endWithdrawal(in: place.space)
         // The reclaimer's reference is left, so the frame is never unreachable here.
         _ = map.counts.unmap(pfn, frame, isLocked: false, on: cpu)
         frame.counts.subtract(FrameRef.oneReference)

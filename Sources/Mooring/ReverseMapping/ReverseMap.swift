@@ -30,6 +30,7 @@ struct ReverseMap {
         let space: AddressSpace
         let table: TableRef
         let index: Int
+        let address: UInt64
 
         var entry: Entry { table[index] }
     }
@@ -109,7 +110,7 @@ struct ReverseMap {
         defer { table.unlock(on: cpu) }
         // RACE: unmapped meanwhile, or replaced.
         guard table[index].maps(pfn) else { return true }
-        return body(Place(vma: vma, space: space, table: table, index: index))
+        return body(Place(vma: vma, space: space, table: table, index: index, address: address))
     }
 }
 

@@ -143,6 +143,8 @@ package enum ExpectedOutcome: Hashable, Sendable {
     case address(Address)
     /// mincore's answer, a page each.
     case pages([Bool])
+    /// move_pages' answer, a node or a negative error number for each page.
+    case nodes([Int32])
     /// A load finds what a store of this seed over a span of the same length wrote.
     case pattern(seed: UInt64)
 }
@@ -152,6 +154,10 @@ package struct Expectation: Hashable, Sendable {
     /// A property of a page that pagemap tells.
     package enum PageState: String, Hashable, Sendable, CaseIterable {
         case present, swapped
+        /// Mapped here and nowhere else.
+        case exclusive
+        /// Of a file, or of shared memory.
+        case file
     }
 
     /// What the claim is about.

@@ -179,16 +179,19 @@ struct ScenarioParser {
         let length = try quantity("the length of the file, as in 1M")
         var description = FileDescription(
             kind: kinds[kind] ?? .memory, length: length, name: token.text)
-        while peek != nil {
-            switch try keyword("a property of the file", among: ["name", "access"]) {
+        while let token = peek, token.text != "=>" {
+            switch try keyword("a property of the file", among: ["name", "access", "sealable"]) {
             case "name": description.name = try text("the file's name in maps")
-            default: description.access = try protection()
+            case "access": description.access = try protection()
+            default: description.isSealable = true
             }
         }
         let file = FileID(rawValue: Int32(files.count + 1))
+        let call = Call.createFile(file, description)
+        let expected = try arrow(for: call)
         files[token.text] = file
         scenario.names.files[file] = token.text
-        append(.operation(Operation(.none, .createFile(file, description)), expected: .success))
+        append(.operation(Operation(.none, call), expected: expected))
     }
 
     /// Reads `CHILD = PARENT: fork`.

@@ -58,6 +58,7 @@ package struct ScenarioPrinter: Sendable {
         case .value(let value): " => \(Quantity.hex(value))"
         case .address(let address): " => \(text(address))"
         case .pages(let pages): " => " + pages.map { $0 ? "1" : "0" }.joined()
+        case .nodes(let nodes): " => \(Outcome.text(nodes: nodes))"
         case .pattern(let seed): " => seed \(seed)"
         }
     }
@@ -124,6 +125,7 @@ package struct ScenarioPrinter: Sendable {
         if description.access != [.read, .write] {
             text += " access \(self.text(description.access))"
         }
+        if description.isSealable { text += " sealable" }
         return text
     }
 

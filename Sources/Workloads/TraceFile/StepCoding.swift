@@ -32,6 +32,7 @@ enum RareStepCode: UInt8 {
     case munlockall, remapFilePages, movePages, migratePages, mbind
     case ftruncate, punchHole, readFile, writeFile, shmat, shmdt, shmLock
     case setLimit, setLockPrivilege
+    case seal, setAdministrator
 }
 
 /// What the second byte of a step announces.

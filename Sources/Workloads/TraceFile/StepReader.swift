@@ -183,7 +183,10 @@ struct StepReader {
             let name = try input.text()
             var description = FileDescription(
                 kind: kind, length: length, name: name, access: try protection())
-            description.isCached = try flag()
+            let marks = try input.byte()
+            guard marks <= 3 else { throw Failure(reason: "a file has unknown properties") }
+            description.isCached = marks & 1 != 0
+            description.isSealable = marks & 2 != 0
             for _ in 0..<(try input.count()) {
                 let start = try input.number()
                 let end = try input.number()
@@ -246,6 +249,10 @@ struct StepReader {
             let soft = try optional()
             return .setLimit(resource, soft: soft, hard: try optional())
         case .setLockPrivilege: return .setLockPrivilege(try flag())
+        case .setAdministrator: return .setAdministrator(try flag())
+        case .seal:
+            let file = try file()
+            return .seal(file, FileSeals(rawValue: try bits()))
         }
     }
 
@@ -299,6 +306,10 @@ struct StepReader {
             let bits = Array(try input.raw((count + 7) / 8))
             return .pages((0..<count).map { bits[$0 / 8] >> UInt8($0 % 8) & 1 })
         case 3: return .pages(Array(try input.raw(try input.count())))
+        case 4:
+            var nodes: [Int32] = []
+            for _ in 0..<(try input.count()) { nodes.append(try input.signed32()) }
+            return .nodes(nodes)
         default: throw Failure(reason: "an outcome is of an unknown kind")
         }
     }

@@ -114,6 +114,8 @@ struct StepWriter {
         case .shmLock: .rare(.shmLock)
         case .setLimit: .rare(.setLimit)
         case .setLockPrivilege: .rare(.setLockPrivilege)
+        case .seal: .rare(.seal)
+        case .setAdministrator: .rare(.setAdministrator)
         }
     }
 
@@ -223,7 +225,8 @@ struct StepWriter {
             out.write(description.length)
             out.write(description.name)
             out.write(UInt64(description.access.rawValue))
-            out.write(byte: description.isCached ? 1 : 0)
+            out.write(
+                byte: (description.isCached ? 1 : 0) | (description.isSealable ? 2 : 0))
             out.write(UInt64(description.largeFolios.count))
             for folio in description.largeFolios {
                 out.write(folio.lowerBound)
@@ -260,7 +263,11 @@ struct StepWriter {
             out.write(byte: resource.rawValue)
             write(optional: soft)
             write(optional: hard)
-        case .setLockPrivilege(let isHeld): out.write(byte: isHeld ? 1 : 0)
+        case .setLockPrivilege(let isHeld), .setAdministrator(let isHeld):
+            out.write(byte: isHeld ? 1 : 0)
+        case .seal(let file, let seals):
+            write(file)
+            out.write(UInt64(seals.rawValue))
         case .munlockall, .spawn, .exit: break
         }
     }
@@ -309,6 +316,10 @@ struct StepWriter {
                 let bits = pages[start..<min(start + 8, pages.count)]
                 out.write(byte: bits.reversed().reduce(0) { $0 << 1 | $1 })
             }
+        case .nodes(let nodes):
+            out.write(byte: 4)
+            out.write(UInt64(nodes.count))
+            for node in nodes { out.write(signed: Int64(node)) }
         }
     }
 }

@@ -41,7 +41,7 @@ import Testing
                             child.exit()
                         }
                     case 7:
-                        files[random.below(3)].truncate(
+                        try files[random.below(3)].truncate(
                             to: .pages(UInt64(1500 + random.below(1500))))
                     default:
                         try task.madvise(anonymous, .free)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import TestSupport
 import Testing
 
@@ -61,7 +62,7 @@ import Testing
             length: .pages(16), protection: [.read, .write], flags: [.shared], file: file)
         try task.access(region, .write)
         try machine.audit()
-        file.truncate(to: .pages(4))
+        try file.truncate(to: .pages(4))
         try machine.audit()
         #expect(
             throws: AccessFailure(signal: .busPastEnd, address: region.address + 4 * pageSize)
@@ -74,7 +75,7 @@ import Testing
         try machine.audit()
     }
 
-    @Test func `a process starts where no frame is left, and fails at its first page`() throws {
+    @Test func `a process starts where no frame is left, and ends at its first page`() throws {
         let machine = try Machine(.init(memory: .mebibytes(16)))
         let cpu = machine.cpus[0]
         var taken: [PFN] = []
@@ -85,12 +86,12 @@ import Testing
         cpu.leave()
 
         let task = machine.spawn()
-        let region = try task.mmap(
-            length: .pages(1), protection: [.read, .write], flags: [.private, .anonymous])
+        let region = try task.mapPrivate(pages: 1)
         #expect(throws: AccessFailure(signal: .outOfMemory, address: region.address)) {
             try task.access(region, .read)
         }
         #expect(throws: Errno.EAGAIN) { try task.mlock(region) }
+        #expect(task.isKilled)
         let child = try task.fork()
         child.exit()
         #expect(machine.total(.pageTablePages) == 0)
@@ -98,12 +99,41 @@ import Testing
         cpu.enter()
         for pfn in taken { machine.allocator.free(pfn, on: cpu) }
         cpu.leave()
-        try task.access(region, .write)
+        let next = machine.spawn()
+        try next.access(try next.mapPrivate(pages: 1), .write)
         #expect(machine.total(.pageTablePages) == 4)
         try machine.audit()
+        next.exit()
         task.exit()
         #expect(machine.total(.pageTablePages) == 0)
         try machine.audit()
+    }
+
+    @Test func `a machine that is full takes at most 32 bytes of descriptor a frame`() async {
+        // In a process of its own, whose memory nobody else takes.
+        await #expect(processExitsWith: .success) {
+            let frames = 1 << 18
+            let machine = try Machine(.init(memory: .pages(UInt64(frames))))
+            let task = machine.spawn()
+            let region = try task.mmap(
+                length: .pages(UInt64(frames)), protection: [.read, .write],
+                flags: [.private, .anonymous])
+            // What a machine takes that has one page is not for that page's frame.
+            try task.access(region[0..<1], .write)
+            let before = try HostProcess.anonymousBytes()
+            let tablesBefore = machine.total(.pageTablePages)
+            // A little less than what would have the process killed.
+            let used = frames - frames / 64
+            try task.access(region[0..<used], .write)
+            let taken = try HostProcess.anonymousBytes() - before
+
+            let tables = (machine.total(.pageTablePages) - tablesBefore) * Int(pageSize)
+            // The host's allocator rounds, and a slab may have grown by a chunk: not for a frame each.
+            #expect(taken - tables <= frames * 32 + 65_536)
+            // Nor is it less than what was written, or this would measure nothing.
+            #expect(taken - tables >= used * 31)
+            try machine.audit()
+        }
     }
 
     @Test func `a machine of 1 TiB is made in under 100 ms`() throws {
@@ -117,7 +147,7 @@ import Testing
     @Test(arguments: [
         (ImpossibleMachine.Part.memory, "add memory"), (.nodes, "1 to 16"), (.cpus, "1 to 1024"),
         (.maxMapCount, "at least 1"), (.faultAroundPages, "a power of two"),
-        (.swap, "at least 4K"), (.swappiness, "0 to 200"),
+        (.tlbEntries, "a power of two"), (.swap, "at least 4K"), (.swappiness, "0 to 200"),
     ]) func `an impossible machine is refused with what has to change`(
         part: ImpossibleMachine.Part, remedy: String
     ) throws {
@@ -130,6 +160,7 @@ import Testing
         case .faultAroundPages: configuration.faultAroundPages = 3
         case .swap: configuration.swap = [.gibibytes(1), .bytes(4095)]
         case .swappiness: configuration.swappiness = 201
+        case .tlbEntries: configuration.tlbEntries = 3
         }
         let error = #expect(throws: ImpossibleMachine.self) { try Machine(configuration) }
         #expect(try #require(error).part == part)
@@ -141,5 +172,15 @@ import Testing
         #expect(throws: ImpossibleMachine.self) {
             try Machine(MachineConfiguration(memory: .bytes(memory)))
         }
+    }
+}
+
+/// The process that runs the test, as the host's kernel sees it.
+private enum HostProcess {
+    /// How much memory of its own it has, which leaves out the pages of programs.
+    static func anonymousBytes() throws -> Int {
+        let text = try String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8)
+        let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("Anonymous:") })
+        return try #require(Int(line.split(separator: " ")[1])) << 10
     }
 }

@@ -112,7 +112,7 @@ import Testing
                             try? child.access(own, .write)
                             child.exit()
                         }
-                    case 5: file.truncate(to: .pages(UInt64(500 + random.below(500))))
+                    case 5: try? file.truncate(to: .pages(UInt64(500 + random.below(500))))
                     default: try? task.access(shared, .read)
                     }
                     try? task.access(mine, .write)

@@ -137,7 +137,7 @@ import Testing
             #expect(try task.read(1, at: region.page(page).address) == [UInt8(page % 250)])
         }
         try machine.audit()
-        file.truncate(to: .pages(500))
+        try file.truncate(to: .pages(500))
         try machine.audit()
         task.exit()
         file.close()
