@@ -218,9 +218,25 @@ extension AddressSpaces {
         batches.drain(on: cpu)
     }
 
-    @inline(__always)
     private func countLock(
         _ request: LRURequest, _ table: TableRef, from start: UInt64, to end: UInt64, on cpu: CPU
+    ) {
+        // Asked once, not for each page.
+        switch batches.mlockDesign {
+        case .none: break
+        case .reverseMap:
+            let design = ReverseMapMlock(batches: batches)
+            countLock(request, table, from: start, to: end, by: design, on: cpu)
+        case .count:
+            let design = CountedMlock(batches: batches)
+            countLock(request, table, from: start, to: end, by: design, on: cpu)
+        }
+    }
+
+    @inline(__always)
+    private func countLock(
+        _ request: LRURequest, _ table: TableRef, from start: UInt64, to end: UInt64,
+        by design: some MlockPolicy, on cpu: CPU
     ) {
         table.lock(on: cpu)
         defer { table.unlock(on: cpu) }
@@ -229,9 +245,9 @@ extension AddressSpaces {
             guard entry.isMapped, !entry.isUncounted else { continue }
             let pfn = entry.frame
             if case .mlock = request {
-                batches.mlock(pfn, frames[pfn], on: cpu)
+                design.lock(pfn, frames[pfn], on: cpu)
             } else {
-                batches.munlock(pfn, frames[pfn], on: cpu)
+                design.unlock(pfn, frames[pfn], on: cpu)
             }
         }
     }
