@@ -15,6 +15,7 @@ let package = Package(
     name: "Mooring",
     products: [
         .library(name: "Mooring", targets: ["Mooring"]),
+        .library(name: "Explorer", targets: ["Explorer"]),
         .executable(name: "mooring", targets: ["MooringCLI"]),
     ],
     traits: [
@@ -45,6 +46,8 @@ let package = Package(
         ),
         .target(
             name: "Conformance", dependencies: ["Mooring", "Workloads"], swiftSettings: engine),
+        .target(name: "CExplorer"),
+        .target(name: "Explorer", dependencies: ["CExplorer"], swiftSettings: engine),
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
@@ -79,6 +82,7 @@ let package = Package(
             dependencies: ["Benchmarks", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],
