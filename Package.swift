@@ -22,7 +22,12 @@ let package = Package(
         .trait(
             name: "Checks",
             description: "Lock-rank and invariant checks in release builds (always on in debug)."
-        )
+        ),
+        .trait(
+            name: "Exploration",
+            description: "What `mooring explore` needs of the engine (always on in debug).",
+            enabledTraits: ["Checks"]
+        ),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -48,10 +53,13 @@ let package = Package(
             name: "Conformance", dependencies: ["Mooring", "Workloads"], swiftSettings: engine),
         .target(name: "CExplorer"),
         .target(name: "Explorer", dependencies: ["CExplorer"], swiftSettings: engine),
+        .target(
+            name: "Races", dependencies: ["Mooring", "Explorer", "CExplorer"],
+            swiftSettings: engine),
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
-                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks",
+                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Explorer", "Races",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -83,6 +91,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
+        .testTarget(
+            name: "RacesTests", dependencies: ["Races", "Explorer"], swiftSettings: engine),
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],

@@ -14,6 +14,11 @@ static __thread void *current;
 void *explorer_current(void) { return current; }
 void explorer_set_current(void *value) { current = value; }
 
+static __thread uint8_t tag;
+
+uint8_t explorer_control(void) { return current == NULL ? 0 : (uint8_t)(tag + 1); }
+void explorer_set_tag(uint8_t value) { tag = value; }
+
 static explorer_arrival arrival;
 
 void explorer_set_arrival(explorer_arrival value) { arrival = value; }

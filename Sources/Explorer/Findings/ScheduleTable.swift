@@ -8,7 +8,7 @@ public struct ScheduleTable: Sendable {
         public var thread: Int
         /// What the thread does: the point, and the object that it touches.
         public var action: String
-        /// Where in the code; `nil` where that is not known.
+        /// Where in the code; `nil` where that is not known, or nothing is shared.
         public var place: Place?
         /// Whether another thread touches one of the step's objects, and one of the two changes it.
         public var isShared: Bool
@@ -37,7 +37,9 @@ extension Explorer {
         var rows: [ScheduleTable.Row] = []
         for index in 0..<trace.stepCount {
             let step = trace.steps[index]
-            let stack = execution.stacks[index]
+            let isShared = trace.accesses(of: index).contains { shared.contains($0.object) }
+            // Where nothing is shared a place says little, and costs milliseconds.
+            let stack = isShared ? execution.stacks[index] : nil
             let action: String
             if step.object < 0 {
                 action = "begins"
@@ -48,7 +50,7 @@ extension Explorer {
             rows.append(
                 ScheduleTable.Row(
                     thread: Int(step.thread), action: action, place: stack.flatMap { Place(of: $0, where: subject.isPlace) },
-                    isShared: trace.accesses(of: index).contains { shared.contains($0.object) },
+                    isShared: isShared,
                     isPreemption: step.isPreemption))
         }
         return ScheduleTable(

@@ -160,6 +160,7 @@ final class Execution {
         explorer_set_current(previous)
         explorer_set_exclusivity_checks(true)
         self.strategy = nil
+        defer { subject.endRun() }
 
         if finding == nil, threadsAreDone {
             let fingerprint = subject.fingerprint
@@ -276,13 +277,6 @@ final class Execution {
     @inline(__always)
     private func touch(_ point: Point, _ object: Int) {
         switch point {
-        case .load:
-            note(object, .read)
-        case .acquire:
-            note(object, .read)
-            detector.synchronize(running, object, .acquire)
-        case .store:
-            note(object, .write)
         case .read:
             note(object, .read)
             if let race = detector.read(running, object) { end(withRace: race, object) }
@@ -308,19 +302,19 @@ final class Execution {
 
     // MARK: Freed memory
 
-    // Memory is freed and made in lines of 64 bytes; a line stands for itself as the object at
+    // Memory is freed and made in lines of 32 bytes; a line stands for itself as the object at
     // its last byte.
 
     @inline(never)
     private func setFreed(_ object: Int, _ isFreed: Bool) {
-        let line = objects.number(of: objects[object].pointee.address | 63)
+        let line = objects.number(of: objects[object].pointee.address | 31)
         objects[line].pointee.isFreed = isFreed
         if isFreed { freedCount += 1 }
     }
 
     @inline(never)
     private func checkLives(_ address: UInt) {
-        let line = objects.number(of: address | 63)
+        let line = objects.number(of: address | 31)
         guard objects[line].pointee.isFreed else { return }
         end(
             with: Finding(
@@ -378,6 +372,11 @@ final class Execution {
             objects[object].pointee.sharers.insert(running)
             note(object, .read)
             detector.synchronize(running, object, .acquire)
+        case .load: note(object, .read)
+        case .acquire:
+            note(object, .read)
+            detector.synchronize(running, object, .acquire)
+        case .store: note(object, .write)
         case .wait, .sleep:
             note(object, .acquire)
             detector.synchronize(running, object, .acquire)

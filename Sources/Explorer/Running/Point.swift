@@ -6,9 +6,8 @@ import CExplorer
 
 /// A place in a thread of a subject.
 ///
-/// At the kinds up to ``wake`` another thread may go on. The others only say what the thread
-/// touches, so that the search knows which steps can be exchanged, and races on plain memory are
-/// found.
+/// At ``read``, ``write``, ``free`` and ``make`` a thread only says what it touches, so that races
+/// on plain memory are found. At the others another thread may go on.
 public enum Point: UInt8, Sendable, Codable {
     /// About to take an object alone, or to wait until nobody has it.
     case lock
@@ -26,27 +25,28 @@ public enum Point: UInt8, Sendable, Codable {
     case lockShared
     /// Has just given a shared hold of an object back.
     case unlockShared
-    /// Sleeps until another thread wakes who sleeps on the object; an earlier wake does not count.
-    case sleep
-    /// About to wake who sleeps on an object.
-    case wake
-    /// Reads an object in one indivisible step, ordered with nothing.
+    /// About to read an object in one indivisible step, ordered with nothing.
     case load
-    /// Reads an object, and sees what its writer did before.
+    /// About to read an object, and to see what its writer did before.
     case acquire
-    /// Writes an object in one indivisible step, ordered with nothing.
+    /// About to write an object in one indivisible step, ordered with nothing.
     case store
     /// Reads plain memory.
     case read
     /// Writes plain memory.
     case write
-    /// Frees the 64 bytes that begin at the object.
+    /// Frees the 32 bytes that begin at the object.
     case free
-    /// Makes anew of the 64 bytes that begin at the object.
+    /// Makes a record anew of the 32 bytes that begin at the object.
     case make
+    /// Sleeps until another thread wakes who sleeps on the object; an earlier wake does not count.
+    case sleep
+    /// About to wake who sleeps on an object.
+    case wake
 
     /// Whether another thread may go on here.
-    public var mayChange: Bool { rawValue <= Point.wake.rawValue }
+    @inline(__always)
+    public var mayChange: Bool { rawValue < Point.read.rawValue || rawValue > Point.make.rawValue }
 
     /// Tells the explorer that the running thread has come to a point.
     ///

@@ -24,6 +24,9 @@ public protocol Subject: AnyObject {
     /// Throws what is wrong with the state after all threads are done.
     func check() throws
 
+    /// Called after each run, whatever came of it.
+    func endRun()
+
     /// A number for the state after all threads are done; states that ``check()`` may tell apart
     /// must differ in it. `nil` where there is none: then every run is checked.
     var fingerprint: UInt64? { get }
@@ -39,6 +42,9 @@ public protocol Subject: AnyObject {
 }
 
 extension Subject {
+    /// Nothing.
+    public func endRun() {}
+
     /// No fingerprint.
     public var fingerprint: UInt64? { nil }
 

@@ -110,17 +110,23 @@ struct AddressSpaces {
             unmapper.unmap(current, in: space, from: current.start, to: current.end, on: cpu)
             vma = current.next
         }
+        if Mutation.freesTablesFirst.isActive { freeAllTables(of: space, on: cpu) }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
         while let last = space.tree.last {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.freeTables(
-            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
-            on: cpu)
+        freeAllTables(of: space, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
+    }
+
+    /// Frees every table but the root.
+    private func freeAllTables(of space: AddressSpace, on cpu: CPU) {
+        tables.freeTables(
+            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
+            on: cpu)
     }
 
     // MARK: Populating

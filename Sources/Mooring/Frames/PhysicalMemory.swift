@@ -50,6 +50,18 @@ struct PhysicalMemory {
         return word.loadAcquiring()
     }
 
+    /// The frame that an address lies in, and which byte of it.
+    func locate(_ address: UInt) -> (pfn: PFN, byte: Int)? {
+        for block in 0..<blockCount where blocks[block] != 0 {
+            let offset = address &- UInt(blocks[block])
+            if offset < UInt(pageSize) << PhysicalMemory.blockShift {
+                let index = block << PhysicalMemory.blockShift + Int(offset) / Int(pageSize)
+                return (PFN(index), Int(offset) % Int(pageSize))
+            }
+        }
+        return nil
+    }
+
     /// Clears a frame.
     @inline(__always)
     func zero(_ pfn: PFN) {

@@ -102,6 +102,7 @@ struct LRUBatches {
     private func push(
         _ pfn: PFN, _ request: LRURequest, to batch: UnsafeMutablePointer<LRUBatch>
     ) -> Bool {
+        SchedulingPoint.touch(.write, batch)
         let raw = UnsafeMutableRawPointer(batch)
         let count = batch.pointee.count
         raw.storeBytes(
@@ -133,6 +134,7 @@ struct LRUBatches {
     /// down, and the count err high.
     @inline(__always)
     func finishRequests(on cpu: CPU) {
+        if Mutation.leavesRequests.isActive { return }
         if locks(cpu).pointee.count != 0 { drain(on: cpu) }
     }
 
@@ -155,6 +157,7 @@ struct LRUBatches {
     @inline(never)
     private func drainAdditions(on cpu: CPU) {
         let batch = additions(cpu)
+        SchedulingPoint.touch(.read, batch)
         let count = batch.pointee.count
         var chain = LRUChain()
         var spliced: UInt64 = 0
@@ -175,6 +178,7 @@ struct LRUBatches {
             spliced |= 1 << UInt64(index)
         }
         publish(chain, on: cpu)
+        SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {
             let pfn = LRUBatches.frame(of: batch, index)
@@ -183,8 +187,11 @@ struct LRUBatches {
                 // ORDER: linked, then marked as listed, then the mlock mark looked at; a request
                 // sets that mark before it looks whether the frame is listed. One of the two sees
                 // the other, so no locked frame stays among the evictable ones.
+                let isMarked = frame.has(.mlocked)
                 frame.set(.onLRU)
-                if frame.has(.mlocked) { cull(pfn, frame, on: cpu) }
+                if Mutation.marksListedLast.isActive ? isMarked : frame.has(.mlocked) {
+                    cull(pfn, frame, on: cpu)
+                }
             }
             release(pfn, on: cpu)
         }
@@ -210,12 +217,13 @@ struct LRUBatches {
     @inline(never)
     private func addWithoutChain(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         let node = LRULists.node(ofZone: frame.zoneIndex)
+        let wasMarked = Mutation.judgesBeforeLock.isActive && frame.has(.mlocked)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
         // RACE: an mlock request for the same frame may have been drained first and have put it on
         // the unevictable list: then it is where it belongs.
         guard !frame.has(.onLRU) else { return }
-        if frame.has(.mlocked) {
+        if frame.has(.mlocked) || wasMarked {
             frame.set(.unevictable)
             cpu.count(.unevictableCulled)
         }
@@ -243,6 +251,7 @@ struct LRUBatches {
     @inline(never)
     private func drainRequests(on cpu: CPU) {
         let batch = locks(cpu)
+        SchedulingPoint.touch(.read, batch)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
         var lockedNode = -1
@@ -251,7 +260,7 @@ struct LRUBatches {
             let pfn = PFN(rawValue: UInt32(truncatingIfNeeded: entry))
             let frame = frames[pfn]
             let node = LRULists.node(ofZone: frame.zoneIndex)
-            if node != lockedNode {
+            if node != lockedNode, !Mutation.drainsWithoutLock.isActive {
                 if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
                 lists.lock(ofNode: node).lock(.lru, on: cpu)
                 lockedNode = node
@@ -261,9 +270,11 @@ struct LRUBatches {
                 on: cpu)
         }
         if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
+            if Mutation.batchHoldsNoReference.isActive, entry >> 32 & 1 == 1 { continue }
             release(PFN(rawValue: UInt32(truncatingIfNeeded: entry)), on: cpu)
         }
     }
@@ -340,7 +351,7 @@ struct LRUBatches {
     @inline(__always)
     private func clearForFree(_ frame: FrameRef, on cpu: CPU) {
         // A frame freed while still marked: the mark goes with it, and is counted as cleared.
-        if frame.has(.mlocked) {
+        if frame.has(.mlocked), !Mutation.forgetsMark.isActive {
             cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
             cpu.count(.unevictableCleared)
         }

@@ -87,6 +87,13 @@ struct LRULists {
         SpinLock(at: UnsafeMutableRawPointer(nodes + node) + 8)
     }
 
+    /// The node whose lists an address lies in.
+    func locate(_ address: UInt) -> Int? {
+        let offset = address &- UInt(bitPattern: nodes)
+        let stride = UInt(MemoryLayout<LRUNodeState>.stride)
+        return offset < UInt(nodeCount) * stride ? Int(offset / stride) : nil
+    }
+
     /// How many frames a node's list holds.
     func count(_ list: LRUList, node: Int) -> Int { nodes[node].ends[list.rawValue].count }
 
@@ -106,6 +113,7 @@ struct LRULists {
         assert(!flags.contains(.onLRU), "a frame is added to a list while it is on one")
         frame.set(.onLRU)
         if flags.contains(.unevictable) {
+            SchedulingPoint.touch(.write, nodes + node)
             nodes[node].unevictableCount += 1
             frame.mlockCount = 0
             cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
@@ -176,6 +184,7 @@ struct LRULists {
     func unlink(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         let flags = frame.flags
         if flags.contains(.unevictable) {
+            SchedulingPoint.touch(.write, nodes + node)
             nodes[node].unevictableCount -= 1
             cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
             return
@@ -202,8 +211,10 @@ struct LRULists {
     private func endsPointer(
         _ list: LRUList, _ node: Int
     ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
+        // Every caller changes them.
+        SchedulingPoint.touch(.write, nodes + node)
         // SAFETY: InlineArray lays its elements out in a row.
-        (UnsafeMutableRawPointer(nodes + node)
+        return (UnsafeMutableRawPointer(nodes + node)
             + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
             .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
     }

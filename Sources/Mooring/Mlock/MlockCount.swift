@@ -26,7 +26,7 @@ extension LRUBatches {
     @inline(__always)
     func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         mark(frame, on: cpu)
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         requestTakingReference(.mlock, pfn, on: cpu)
     }
 
@@ -43,7 +43,7 @@ extension LRUBatches {
     /// Nothing changes at once: other locked VMAs may map it. The drain decides by the count.
     @inline(__always)
     func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         requestTakingReference(.munlock, pfn, on: cpu)
     }
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Mooring
+
+extension Race {
+    static let mlockRaces = [
+        munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers, mlockDrainedLate,
+        freedWhileMarked,
+    ]
+
+    /// A page waits in one CPU's batch, which is to be on no list, while another process locks
+    /// and unlocks it.
+    private static let munlockIsolation = Race(
+        name: "munlock-isolation",
+        summary: "munlock clears the mark of a page that somebody has taken off its list, who puts "
+            + "it back on the wrong one",
+        mutations: [.judgesBeforeLock]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = try machine.spawn(on: 1)
+        let other = try machine.spawn(on: 2)
+        let seen = try one.mapShared(file, 1)
+        let locked = try other.mapShared(file, 1)
+        // Brought in on CPU 1: it waits in that CPU's batch.
+        try one.access(seen, .read)
+        try other.mlock(locked)
+        return Scene(
+            machine: machine,
+            cpus: [{ machine.drainBatches(ofCPU: 1) }, { try other.munlock(locked) }],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
+    /// A page enters its list while another CPU marks it.
+    private static let mlockAddition = Race(
+        name: "mlock-list-entry",
+        summary: "a page is marked mlocked while it enters a list, and stays on an evictable one",
+        mutations: [.marksListedLast]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = try machine.spawn(on: 1)
+        let other = try machine.spawn(on: 2)
+        let seen = try one.mapShared(file, 1)
+        let locked = try other.mapShared(file, 1)
+        try other.access(locked, .read)
+        machine.drainBatches()
+        file.truncate(to: .pages(0))
+        file.truncate(to: .pages(1))
+        try one.access(seen, .read)
+        return Scene(
+            machine: machine,
+            cpus: [{ machine.drainBatches(ofCPU: 1) }, { try other.mlock(locked) }],
+            check: {
+                machine.drainBatches()
+                if !machine.unevictableListAgrees {
+                    throw SceneFailure("a frame marked mlocked is on an evictable list")
+                }
+            })
+    }
+
+    /// The page that mlock has found is truncated before it is mapped and marked.
+    private static let mlockTruncation = Race(
+        name: "mlock-truncation",
+        summary: "a page is truncated between being found and being locked",
+        mutations: [.mapsWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = try machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        _ = try file.read(at: .bytes(0), length: .pages(1))
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                // Populating a page that is gone is an error, and one that mlock may report.
+                { try? task.mlock(region) }, { file.truncate(to: .bytes(0)) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+
+    /// A locked page is unmapped and truncated, and a request for it waits in a batch.
+    private static let freedInBatch = Race(
+        name: "free-in-lock-batch",
+        summary: "a frame is freed while a batch of mlock requests holds it",
+        mutations: [.batchHoldsNoReference]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = try machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.mlock(region)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [{ try task.munmap(region) }, { file.truncate(to: .bytes(0)) }],
+            check: { machine.drainBatches() })
+    }
+
+    /// Two processes lock and unlock one page, each by its own batch.
+    private static let twoLockers = Race(
+        name: "mlock-count",
+        summary: "two processes lock and unlock one page of a file, and the count is lost",
+        mutations: [.drainsWithoutLock]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let tasks = try [machine.spawn(on: 1), machine.spawn(on: 2)]
+        let regions = try tasks.map { try $0.mapShared(file, 1) }
+        for (task, region) in zip(tasks, regions) { try task.access(region, .read) }
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    try tasks[0].mlock(regions[0])
+                    try tasks[0].munlock(regions[0])
+                },
+                { try tasks[1].mlock(regions[1]) },
+            ],
+            check: {
+                machine.drainBatches()
+                try tasks[1].munlock(regions[1])
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
+    /// One CPU faults a page of a locked VMA in, another unlocks the VMA; then a second process
+    /// locks the page.
+    private static let mlockDrainedLate = Race(
+        name: "mlock-after-munlock",
+        summary: "a request to lock is carried out after the munlock of the same mapping",
+        mutations: [.leavesRequests]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = try machine.spawn(on: 1)
+        let other = try machine.spawn(on: 2)
+        let region = try task.mapShared(file, 1)
+        let held = try other.mapShared(file, 1)
+        try other.access(held, .read)
+        try task.mlock(region, onFault: true)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try task.access(region, .read) },
+                {
+                    try task.on(cpu: 2).munlock(region)
+                    try other.mlock(held)
+                },
+            ],
+            check: {
+                machine.drainBatches()
+                try machine.audit()
+                try other.munlock(held)
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+
+    /// The order of events in which the count errs high, told in `MlockCount`: the page keeps its
+    /// mark until it is freed.
+    private static let freedWhileMarked = Race(
+        name: "free-while-marked",
+        summary: "a page is freed while it carries a mark, which must be counted as cleared",
+        mutations: [.forgetsMark]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = try machine.spawn(on: 1)
+        let other = try machine.spawn(on: 2)
+        let region = try task.mapShared(file, 1)
+        let held = try other.mapShared(file, 1)
+        _ = try file.read(at: .bytes(0), length: .pages(1))
+        try task.mlock(region, onFault: true)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                // Beyond the end of the file a program gets SIGBUS.
+                { try? task.access(region, .read) },
+                {
+                    try task.on(cpu: 2).madvise(region, .dontNeedLocked)
+                    try other.mlock(held)
+                    // Both let go, and the page goes; CPU A may have counted it late.
+                    try other.munmap(held)
+                    file.truncate(to: .bytes(0))
+                },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+}
