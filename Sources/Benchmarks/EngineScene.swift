@@ -85,7 +85,7 @@ package final class EngineScene {
         let kept = UInt64(32) << 20
         let free = machine.freeMemory.bytes
         guard free > kept else { return }
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .bytes(free - kept), protection: [.read, .write],
             flags: [.private, .anonymous])

@@ -10,7 +10,7 @@ extension EngineWork {
     private static func move(
         _ scene: EngineScene, moves: Int, here: UInt64, there: UInt64
     ) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         var region = try task.mmap(
             address: here, length: scene.length, protection: [.read, .write],
             flags: [.private, .anonymous, .fixed])
@@ -41,7 +41,7 @@ extension EngineWork {
 
     /// Populated memory made read-only and writable again; the first time warms.
     @Sendable static func mprotectToggle(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let region = try scene.touched(task)
         try task.mprotect(region, .read)
         try task.mprotect(region, [.read, .write])
@@ -68,7 +68,7 @@ extension EngineWork {
     /// mmap and munmap of a page beside `count` areas.
     static func churn(beside count: Int) -> @Sendable (EngineScene) throws -> Void {
         { scene in
-            let task = try scene.machine.spawn()
+            let task = scene.machine.spawn()
             _ = try manyAreas(count, task, .none, .read)
             func run(_ pairs: Int) throws {
                 for _ in 0..<pairs {
@@ -87,7 +87,7 @@ extension EngineWork {
 
     /// A page in the middle of an empty area gets another protection, and the old one again.
     @Sendable static func splitMerge(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let area = try task.mmap(
             length: .pages(16), protection: [.read, .write], flags: [.private, .anonymous])
         let middle = area[8..<9]
@@ -108,7 +108,7 @@ extension EngineWork {
     /// order.
     @Sendable static func faultRandom(_ scene: EngineScene) throws {
         let count = 60_000
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let region = try manyAreas(count, task, .read, [.read, .write])
         let faults = min(scene.pages, count)
         let mask: UInt64 = 0xFFFF

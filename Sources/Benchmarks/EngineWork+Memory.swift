@@ -12,7 +12,7 @@ extension EngineWork {
     // MARK: Anonymous memory
 
     private static func touch(_ scene: EngineScene, _ kind: AccessKind) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         try scene.warm(task)
         let region = try scene.map(task)
         try scene.measure { try task.access(region, kind) }
@@ -26,7 +26,7 @@ extension EngineWork {
     @Sendable static func anonRead(_ scene: EngineScene) throws { try touch(scene, .read) }
 
     private static func touchEach(_ scene: EngineScene, _ kind: AccessKind) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         try scene.warm(task)
         let region = try scene.map(task)
         try scene.measure { try touchEachPage(of: region, task, kind) }
@@ -44,7 +44,7 @@ extension EngineWork {
     /// First writes on a machine whose memory nobody used before: the host's faults included.
     @Sendable static func anonTouchCold(_ scene: EngineScene) throws {
         let machine = try EngineScene.makeMachine(pages: scene.pages, faultAroundPages: 16)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try scene.map(task)
         try scene.measure { try task.access(region, .write) }
     }
@@ -64,7 +64,7 @@ extension EngineWork {
 
     /// munmap of written pages.
     @Sendable static func anonUnmap(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let region = try scene.touched(task)
         try scene.measure { try task.munmap(region) }
         task.exit()
@@ -72,7 +72,7 @@ extension EngineWork {
 
     /// mmap with `MAP_POPULATE`.
     @Sendable static func populate(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         try scene.warm(task)
         try scene.measure {
             _ = try scene.map(task, flags: [.private, .anonymous, .populate])
@@ -83,7 +83,7 @@ extension EngineWork {
     // MARK: Locking
 
     private static func mlock(_ scene: EngineScene, populated: Bool) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         try scene.warm(task)
         let region = populated ? try scene.touched(task) : try scene.map(task)
         try scene.measure { try task.mlock(region) }
@@ -102,7 +102,7 @@ extension EngineWork {
 
     /// munlock of pages that mlock brought in.
     @Sendable static func munlock(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let region = try scene.map(task)
         try task.mlock(region)
         try scene.measure { try task.munlock(region) }
@@ -111,7 +111,7 @@ extension EngineWork {
 
     /// First writes to a region locked on fault.
     @Sendable static func mlockOnFaultTouch(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         try scene.warm(task)
         let region = try scene.map(task)
         try task.mlock(region, onFault: true)
@@ -123,7 +123,7 @@ extension EngineWork {
 
     /// First reads of a shared mapping of a cached file, on a machine that maps one page a fault.
     @Sendable static func fileTouch(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let file = try scene.cachedFile(task)
         let warm = try scene.map(task, flags: .shared, file: file)
         try task.access(warm, .read)
@@ -136,7 +136,7 @@ extension EngineWork {
 
     /// mmap with `MAP_POPULATE` of a cached file.
     @Sendable static func filePopulate(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let file = try scene.cachedFile(task)
         let flags: MapFlags = [.shared, .populate]
         let warm = try scene.map(task, protection: .read, flags: flags, file: file)

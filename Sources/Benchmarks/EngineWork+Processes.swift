@@ -8,7 +8,7 @@ import Mooring
 extension EngineWork {
     /// fork of written pages; the first one warms.
     @Sendable static func fork(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         _ = try scene.touched(task)
         try task.fork().exit()
         var child = task
@@ -19,7 +19,7 @@ extension EngineWork {
 
     /// fork of written pages, and the child's exit.
     @Sendable static func forkExit(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         _ = try scene.touched(task)
         try task.fork().exit()
         try scene.measure { try task.fork().exit() }
@@ -28,7 +28,7 @@ extension EngineWork {
 
     /// First write of a forked child to each page that it shares with its parent.
     @Sendable static func copyOnWrite(_ scene: EngineScene) throws {
-        let task = try scene.machine.spawn()
+        let task = scene.machine.spawn()
         let region = try scene.touched(task)
         try scene.warm(task)
         let child = try task.fork()
@@ -40,7 +40,7 @@ extension EngineWork {
     /// What a cached file's locked pages add to the exits of processes that have them locked.
     static func lockedExit(of count: Int) -> @Sendable (EngineScene) throws -> Void {
         { scene in
-            let maker = try scene.machine.spawn()
+            let maker = scene.machine.spawn()
             let file = try scene.cachedFile(maker)
             let bare = try (0..<count).map { _ in try maker.fork() }
             try scene.measureBaseline {

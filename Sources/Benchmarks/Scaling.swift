@@ -44,11 +44,11 @@ struct Scaling {
         // Long enough for threads that start a microsecond apart, short enough to be left alone.
         self.pages = min(max(pages, 512), 8_192)
         let machine = try Scaling.makeMachine(pages: self.pages)
-        let first = try machine.spawn(on: 0)
+        let first = machine.spawn(on: 0)
         tasks =
             switch shape {
             case .oneProcess: [first, first.on(cpu: 1)]
-            case .twoProcesses: [first, try machine.spawn(on: 1)]
+            case .twoProcesses: [first, machine.spawn(on: 1)]
             case .twoMachines: [first, try Scaling.makeMachine(pages: self.pages).spawn(on: 1)]
             }
     }

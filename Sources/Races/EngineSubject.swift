@@ -59,7 +59,7 @@ package final class EngineSubject: Subject {
     /// The engine tells the explorer of this thread of the host, and draws from its arena.
     private static let installHooks: Void = {
         SchedulingPoint.install(
-            SchedulingPoint.Hooks(
+            SchedulingPoint.Controller(
                 reach: explorer_reach,
                 fail: { message in Point.fail(String(cString: message)) },
                 control: explorer_control))

@@ -63,7 +63,7 @@ package final class EngineSystem: MemorySystem {
     private func perform(_ call: Call, by process: ProcessID) throws -> Outcome {
         switch call {
         case .spawn:
-            tasks[process] = try machine.spawn()
+            tasks[process] = machine.spawn()
             return .value(0)
         case .createFile(let id, let description):
             try create(id, description)

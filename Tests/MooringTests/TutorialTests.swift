@@ -12,7 +12,7 @@ import Testing
     // swift-format-ignore
     @Test func `a process locks memory on fault and touches it`() throws {
         let machine = try Machine(.init(memory: .gibibytes(4)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(length: .mebibytes(64), protection: [.read, .write], flags: [.private, .anonymous])
         try task.mlock(region, onFault: true)
         try task.access(region, .write)
@@ -29,7 +29,7 @@ import Testing
 
     @Test func `an error is the one that the kernel gives`() throws {
         let machine = try Machine(.init(memory: .mebibytes(64)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
 
         do {
             try task.munmap(Region(address: 1, length: 4096))
@@ -49,7 +49,7 @@ import Testing
         var configuration = MachineConfiguration(memory: .mebibytes(256))
         configuration.contents = .bytes
         let machine = try Machine(configuration)
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let heap = try parent.mmap(
             length: .mebibytes(1), protection: [.read, .write], flags: [.private, .anonymous])
 
@@ -65,7 +65,7 @@ import Testing
 
     @Test func `a page past the end of a file is a bus error`() throws {
         let machine = try Machine(.init(memory: .mebibytes(256)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
 
         let log = machine.makeFile(named: "/memfd:log", kind: .memory, length: .kibibytes(16))
         let window = try task.mmap(
@@ -89,7 +89,7 @@ import Testing
         try await withThrowingTaskGroup { group in
             for cpu in 0..<2 {
                 group.addTask {
-                    let task = try machine.spawn(on: cpu)
+                    let task = machine.spawn(on: cpu)
                     let region = try task.mmap(
                         length: .mebibytes(16), protection: [.read, .write],
                         flags: [.private, .anonymous])

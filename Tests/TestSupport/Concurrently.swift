@@ -25,11 +25,16 @@ package enum Stress {
 
 /// Runs `body` on `count` threads at once, which start together, and waits for all.
 ///
+/// Every second call disturbs the threads at the engine's scheduling points, so that they meet in
+/// windows of a few instructions too.
+///
 /// - Throws: The first error that a thread ended with.
 package func concurrently(
     _ count: Int, _ body: @escaping @Sendable (Int) throws -> Void
 ) throws {
     SchedulingPoint.setYield { sched_yield() }
+    Disturbance.begin()
+    defer { Disturbance.end() }
     let meeting = Meeting(of: count)
     for index in 0..<count {
         Thread {
@@ -43,6 +48,43 @@ package func concurrently(
         }.start()
     }
     if let error = meeting.wait() { throw error }
+}
+
+/// Threads that give way, or sleep for a moment, at scheduling points that the time decides.
+private enum Disturbance {
+    private static let lock = NSLock()
+    nonisolated(unsafe) private static var calls = 0
+    /// How many calls ask for it now.
+    nonisolated(unsafe) private static var wanted = 0
+
+    static func begin() {
+        lock.lock()
+        defer { lock.unlock() }
+        calls += 1
+        guard calls % 2 == 0 || wanted > 0 else { return }
+        wanted += 1
+        guard wanted == 1 else { return }
+        SchedulingPoint.install { _, object in
+            // No state of its own: that would order what the threads do.
+            var now = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &now)
+            var mixed = UInt64(truncatingIfNeeded: now.tv_nsec) &+ UInt64(object)
+            mixed = (mixed ^ (mixed >> 13)) &* 0xBF58_476D_1CE4_E5B9
+            switch (mixed >> 40) % 2048 {
+            case 0: usleep(1)
+            case 1...20: sched_yield()
+            default: break
+            }
+        }
+    }
+
+    static func end() {
+        lock.lock()
+        defer { lock.unlock() }
+        guard wanted > 0 else { return }
+        wanted -= 1
+        if wanted == 0 { SchedulingPoint.install(nil) }
+    }
 }
 
 /// Where threads meet before they begin and after they end.

@@ -236,7 +236,8 @@ final class Execution {
     @inline(__always)
     func arrive(_ point: Point, _ address: UInt, _ site: UInt) {
         let object = objects.number(of: address)
-        if freedCount > 0, point != .make, point != .free { checkLives(address) }
+        // Memory that is free may be looked at, as an allocator does who wants to merge blocks.
+        if freedCount > 0, point != .load, point != .make, point != .free { checkLives(address) }
         guard point.mayChange else { return touch(point, object) }
         let fiber = fibers + running
         switch point {

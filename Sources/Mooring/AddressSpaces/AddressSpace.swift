@@ -29,6 +29,7 @@ struct AddressSpaceState {
     /// Changes whenever translations are withdrawn: what TLBs hold is then void.
     var translationGeneration: UInt64 = 1
     var users: UInt64 = 1
+    /// An atomic word; ``AddressSpace/root``.
     var root: PFN
     var tree: VMATree
     var slots: UnsafeMutableRawPointer
@@ -77,7 +78,7 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var upperLock: SpinLock { SpinLock(at: raw + 8) }
 
-    /// How many page-table pages there are, the root included.
+    /// How many page-table pages there are below the root.
     @inline(__always)
     var tableCount: AtomicField64 { AtomicField64(at: raw + 16) }
 
@@ -90,8 +91,18 @@ struct AddressSpace: Equatable {
 
     @inline(__always)
     var number: UInt32 { pointer.pointee.number }
+    /// The root of the page tables; the frame of zeroes, which is as good as an empty table, until
+    /// the first one is made below it.
     @inline(__always)
-    var root: PFN { pointer.pointee.root }
+    var root: PFN { PFN(rawValue: rootWord.loadAcquiring()) }
+
+    /// Hangs up the first root; under the lock of the upper tables.
+    @inline(__always)
+    func setRoot(_ root: PFN) { rootWord.storeReleasing(root.rawValue) }
+
+    @inline(__always)
+    private var rootWord: AtomicField32 { AtomicField32(at: raw + 48) }
+
     @inline(__always)
     var tree: VMATree { pointer.pointee.tree }
 

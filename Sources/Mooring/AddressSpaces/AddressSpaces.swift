@@ -73,9 +73,8 @@ struct AddressSpaces {
 
     // MARK: Address spaces
 
-    /// An empty address space, or `nil` when no frame is left for its root table.
-    func makeSpace(on cpu: CPU) -> AddressSpace? {
-        guard let root = tables.makeTable(on: cpu) else { return nil }
+    /// An empty address space; it takes no frame before its first page.
+    func makeSpace(on cpu: CPU) -> AddressSpace {
         let (number, object) = spaces.allocate(on: cpu)
         let slots = UnsafeMutableRawPointer.allocate(
             byteCount: AddressSpace.slotStride * cpuCount, alignment: 64)
@@ -83,7 +82,7 @@ struct AddressSpaces {
             as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
         object.initialize(
             to: AddressSpaceState(
-                number: number, cpuCount: UInt32(cpuCount), tableCount: 1, root: root,
+                number: number, cpuCount: UInt32(cpuCount), root: tables.emptyTable,
                 tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop,
                 breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart))
         return AddressSpace(pointer: object)
@@ -93,7 +92,7 @@ struct AddressSpaces {
     func release(_ space: AddressSpace, on cpu: CPU) {
         guard space.users.subtract(1) == 0 else { return }
         clear(space, on: cpu)
-        tables.freeTable(space.root, on: cpu)
+        tables.freeRoot(of: space, on: cpu)
         space.tree.deallocate()
         space.pointer.pointee.slots.deallocate()
         space.pointer.deinitialize(count: 1)
@@ -142,11 +141,7 @@ struct AddressSpaces {
         skipsUnlocked: Bool = false, on cpu: CPU
     ) -> PopulateFailure? {
         space.lock.lockShared(.addressSpace, on: cpu)
-        defer {
-            // ORDER: counted before the lock goes, see there.
-            batches.finishRequests(on: cpu)
-            space.lock.unlockShared(.addressSpace, on: cpu)
-        }
+        defer { space.lock.unlockShared(.addressSpace, on: cpu) }
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
         slot.everRan.store(1)

@@ -18,7 +18,7 @@ extension AddressSpaces {
     func fork(_ caller: Caller) throws(Errno) -> AddressSpace {
         let parent = caller.space
         let cpu = caller.cpu
-        guard let child = makeSpace(on: cpu) else { throw .ENOMEM }
+        let child = makeSpace(on: cpu)
         do throws(Errno) {
             let shares = Mutation.forkShares.isActive
             parent.lock.lock(.addressSpace, on: cpu, shares: shares)

@@ -102,7 +102,11 @@ extension FaultHandler {
             case .referenced: counts.batches.release(source, on: cpu)
             }
         }
-        if Mutation.copiesLate.isActive, let source { memory.copy(source, to: copy) }
+        if Mutation.copiesLate.isActive, let source {
+            table.lock(on: cpu)
+            memory.copy(source, to: copy)
+            table.unlock(on: cpu)
+        }
         return .resolved
     }
 }

@@ -45,22 +45,15 @@ struct MemoryAccess {
             switch faults.handle(address, kind, in: space, slot, on: cpu) {
             case .resolved: continue
             case .signal(let signal):
-                leave(space, on: cpu)
+                space.lock.unlockShared(.addressSpace, on: cpu)
                 return signal
             case .growStack:
-                leave(space, on: cpu)
+                space.lock.unlockShared(.addressSpace, on: cpu)
                 return spaces.growStack(caller, to: address) ? nil : .segmentationUnmapped
             }
         }
-        leave(space, on: cpu)
-        return nil
-    }
-
-    @inline(__always)
-    private func leave(_ space: AddressSpace, on cpu: CPU) {
-        // ORDER: counted before the lock goes, see LRUBatches.finishRequests.
-        spaces.batches.finishRequests(on: cpu)
         space.lock.unlockShared(.addressSpace, on: cpu)
+        return nil
     }
 
     /// Does what the processor does with a present page; `false` where it would fault.

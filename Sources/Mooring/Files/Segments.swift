@@ -211,9 +211,7 @@ extension LRUBatches {
             frame.clear(.unevictable)
             return
         }
-        lists.unlink(pfn, frame, node: node, on: cpu)
-        frame.clear([.onLRU, .unevictable])
-        lists.add(pfn, frame, node: node, on: cpu)
+        lists.moveFromUnevictable(pfn, frame, node: node, on: cpu)
         cpu.count(.unevictableRescued)
     }
 }

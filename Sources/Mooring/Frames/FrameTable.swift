@@ -10,6 +10,7 @@
 // flags   0–3    FrameFlags and the zone's number                         its row in FrameFlags
 // detail  4–7    order and migrate type of a free block's first frame;    zone
 //                the lock word of a page table                            —
+//                of any other frame in use its mlock debt                 lru
 // counts  8–15   references (low half) and mappings (high half)           atomic
 // next    16–19  list link; the mlock count on the unevictable list       lru, zone
 // prev    20–23  list link; live entries of a page table                  lru, zone, page table
@@ -142,6 +143,20 @@ struct FrameRef {
         nonmutating set {
             SchedulingPoint.touch(.write, raw + 16)
             (raw + 16).storeBytes(of: newValue, as: UInt32.self)
+        }
+    }
+
+    /// How many munlock requests were carried out before the mlock requests that they take back;
+    /// freeing clears it.
+    @inline(__always)
+    var mlockDebt: UInt32 {
+        get {
+            SchedulingPoint.touch(.read, raw + 4)
+            return (raw + 4).load(as: UInt32.self)
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, raw + 4)
+            (raw + 4).storeBytes(of: newValue, as: UInt32.self)
         }
     }
 

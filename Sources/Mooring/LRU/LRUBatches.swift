@@ -126,18 +126,6 @@ struct LRUBatches {
         if locks(cpu).pointee.count != 0 { drainRequests(on: cpu) }
     }
 
-    /// Carries out what this CPU's batches hold if there are mlock or munlock requests among it.
-    ///
-    /// ORDER: whoever asked for requests calls this before giving the address space's lock back. A
-    /// munlock of the same mapping by another CPU, which takes that lock, can so never be carried
-    /// out before the mlock; the mlock would then be counted when nothing is left that counts
-    /// down, and the count err high.
-    @inline(__always)
-    func finishRequests(on cpu: CPU) {
-        if Mutation.leavesRequests.isActive { return }
-        if locks(cpu).pointee.count != 0 { drain(on: cpu) }
-    }
-
     /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
     func forEachWaiting(_ body: (PFN, LRURequest) -> Void) {
         for batch in 0..<2 * cpuCount {
@@ -190,7 +178,7 @@ struct LRUBatches {
                 let isMarked = frame.has(.mlocked)
                 frame.set(.onLRU)
                 if Mutation.marksListedLast.isActive ? isMarked : frame.has(.mlocked) {
-                    cull(pfn, frame, on: cpu)
+                    cull(frame, on: cpu)
                 }
             }
             release(pfn, on: cpu)
@@ -234,17 +222,14 @@ struct LRUBatches {
 
     /// Moves a frame that was locked while it was put on an evictable list.
     @inline(never)
-    private func cull(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    private func cull(_ frame: FrameRef, on cpu: CPU) {
         let node = LRULists.node(ofZone: frame.zoneIndex)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
         // RACE: the request may have moved it already, or a munlock have cleared the mark.
         guard frame.has([.onLRU, .mlocked]), !frame.has(.unevictable) else { return }
-        lists.unlink(pfn, frame, node: node, on: cpu)
-        frame.clear([.active, .onLRU])
-        frame.set(.unevictable)
+        lists.moveToUnevictable(frame, node: node, on: cpu)
         cpu.count(.unevictableCulled)
-        lists.add(pfn, frame, node: node, on: cpu)
     }
 
     /// Carries out the batch of mlock and munlock requests.
@@ -285,8 +270,8 @@ struct LRUBatches {
     ) {
         switch request {
         case .add: assertionFailure("an addition among the requests")
-        case .mlock: countLock(pfn, frame, node: node, on: cpu)
-        case .mlockNew: countLockOfNew(pfn, frame, node: node, on: cpu)
+        case .mlock, .mlockNew:
+            countLock(pfn, frame, isNew: request == .mlockNew, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
         case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
         }
@@ -297,7 +282,7 @@ struct LRUBatches {
     private func makeLazilyFree(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
         // RACE: isolated by somebody, or locked since it was asked for: then it stays in use.
         guard frame.has([.onLRU, .anonymous, .swapBacked]), !frame.has(.unevictable) else { return }
-        lists.unlink(pfn, frame, node: node, on: cpu)
+        lists.unlink(frame, node: node, on: cpu)
         frame.clear([.onLRU, .active, .referenced, .swapBacked])
         lists.add(pfn, frame, node: node, on: cpu)
         cpu.count(.pglazyfree)
@@ -320,7 +305,7 @@ struct LRUBatches {
         if frame.has(.onLRU) {
             let node = LRULists.node(ofZone: frame.zoneIndex)
             lists.lock(ofNode: node).lock(.lru, on: cpu)
-            lists.unlink(pfn, frame, node: node, on: cpu)
+            lists.unlink(frame, node: node, on: cpu)
             lists.lock(ofNode: node).unlock(.lru, on: cpu)
         }
         clearForFree(frame, on: cpu)
@@ -339,7 +324,7 @@ struct LRUBatches {
                     lists.lock(ofNode: node).lock(.lru, on: cpu)
                     lockedNode = node
                 }
-                lists.unlink(pfns[index], frame, node: node, on: cpu)
+                lists.unlink(frame, node: node, on: cpu)
             }
             clearForFree(frame, on: cpu)
         }

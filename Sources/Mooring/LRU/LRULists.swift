@@ -113,13 +113,58 @@ struct LRULists {
         assert(!flags.contains(.onLRU), "a frame is added to a list while it is on one")
         frame.set(.onLRU)
         if flags.contains(.unevictable) {
-            SchedulingPoint.touch(.write, nodes + node)
-            nodes[node].unevictableCount += 1
-            frame.mlockCount = 0
-            cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
-            return
+            countUnevictable(frame, node: node, on: cpu)
+        } else {
+            link(pfn, frame, LRUList(of: flags), node: node, on: cpu)
         }
-        let list = LRUList(of: flags)
+    }
+
+    /// The same for a frame that the unevictable list is to have.
+    @inline(__always)
+    func addUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        frame.set([.unevictable, .onLRU])
+        countUnevictable(frame, node: node, on: cpu)
+    }
+
+    /// Moves a frame of another list to the unevictable one; its mlock count is 0 then.
+    ///
+    /// Under the node's lock.
+    @inline(__always)
+    func moveToUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        let flags = frame.flags
+        unlink(frame, LRUList(of: flags), node: node, on: cpu)
+        if flags.contains(.active) { frame.clear(.active) }
+        frame.set(.unevictable)
+        countUnevictable(frame, node: node, on: cpu)
+    }
+
+    /// Moves a frame of the unevictable list to the one that its other flags name.
+    ///
+    /// Under the node's lock.
+    @inline(__always)
+    func moveFromUnevictable(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+        uncountUnevictable(frame, node: node, on: cpu)
+        frame.clear(.unevictable)
+        link(pfn, frame, LRUList(of: frame.flags), node: node, on: cpu)
+    }
+
+    @inline(__always)
+    private func countUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        SchedulingPoint.touch(.write, nodes + node)
+        nodes[node].unevictableCount += 1
+        frame.mlockCount = 0
+        cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
+    }
+
+    @inline(__always)
+    private func uncountUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        SchedulingPoint.touch(.write, nodes + node)
+        nodes[node].unevictableCount -= 1
+        cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
+    }
+
+    @inline(__always)
+    private func link(_ pfn: PFN, _ frame: FrameRef, _ list: LRUList, node: Int, on cpu: CPU) {
         let ends = endsPointer(list, node)
         let second = ends.pointee.head
         frame.prev = .none
@@ -181,15 +226,17 @@ struct LRULists {
     ///
     /// `onLRU` stays for the caller to clear or keep. Under the node's lock.
     @inline(__always)
-    func unlink(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
+    func unlink(_ frame: FrameRef, node: Int, on cpu: CPU) {
         let flags = frame.flags
         if flags.contains(.unevictable) {
-            SchedulingPoint.touch(.write, nodes + node)
-            nodes[node].unevictableCount -= 1
-            cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
-            return
+            uncountUnevictable(frame, node: node, on: cpu)
+        } else {
+            unlink(frame, LRUList(of: flags), node: node, on: cpu)
         }
-        let list = LRUList(of: flags)
+    }
+
+    @inline(__always)
+    private func unlink(_ frame: FrameRef, _ list: LRUList, node: Int, on cpu: CPU) {
         let ends = endsPointer(list, node)
         let before = frame.prev
         let after = frame.next

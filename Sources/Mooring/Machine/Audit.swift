@@ -89,7 +89,9 @@ struct Audit {
             "executable pages of \(name)", space.pointer.pointee.executablePages, executable)
         try Audit.expect("stack pages of \(name)", space.pointer.pointee.stackPages, stack)
         var walk = TableWalk()
-        try walkTables(space, space.root, .pgd, base: 0, &walk)
+        if space.root != machine.zeroFrame {
+            try walkTables(space, space.root, .pgd, base: 0, &walk)
+        }
         try Audit.expect("page tables of \(name)", Int(space.tableCount.load()), walk.tables)
         for kind in [ResidentKind.anonymous, .file, .sharedMemory] {
             try Audit.expect(
@@ -109,7 +111,7 @@ struct Audit {
         _ walk: inout TableWalk
     ) throws {
         let table = machine.spaces.tables.table(pfn)
-        walk.tables += 1
+        if level != .pgd { walk.tables += 1 }
         tableFrames += 1
         references[pfn.rawValue, default: 0] += 1
         guard table.frame.has(.pageTable) else {
@@ -266,6 +268,11 @@ struct Audit {
                     throw AuditFailure(
                         "mlock count of frame \(number), which may err low but not high",
                         counted: Int(frame.mlockCount), recomputed: Int(most))
+                }
+                if frame.mlockCount > 0 {
+                    try Audit.expect(
+                        "mlock debt of frame \(number), which has a count",
+                        Int(frame.mlockDebt), 0)
                 }
             }
         }

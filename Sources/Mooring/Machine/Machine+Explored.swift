@@ -15,13 +15,6 @@ extension Machine {
         set { processes.contents = newValue.processes }
     }
 
-    /// Frames that the lists of a CPU hold.
-    package func framesHeld(byCPU index: Int) -> Int {
-        (0..<allocator.zoneCount).reduce(0) {
-            $0 + Int(allocator.lists(cpu: index, zone: $1).total.load())
-        }
-    }
-
     /// Whether every frame that is marked mlocked and on a list is on the unevictable one, and
     /// nobody else is but frames of locked segments.
     package var unevictableListAgrees: Bool {
@@ -47,6 +40,28 @@ extension Machine {
             }
             address = TableLevel.pmd.next(after: address)
         }
+    }
+
+    /// A frame that nobody maps, on the unevictable list and marked mlocked, with so many references.
+    package func makeMarkedFrame(references: UInt64) -> UInt32 {
+        let cpu = cpus[0]
+        cpu.enter()
+        defer { cpu.leave() }
+        let pfn = allocator.allocate(type: .movable, on: cpu)
+        let frame = frames[pfn]
+        frame.resetFlags([.anonymous, .swapBacked])
+        frame.counts.store((references + 1) * FrameRef.oneReference)
+        batches.mlockNewTakingReference(pfn, frame, on: cpu)
+        batches.drain(on: cpu)
+        return pfn.rawValue
+    }
+
+    /// Drops a reference of such a frame.
+    package func release(_ frame: UInt32, onCPU index: Int) {
+        let cpu = cpus[index]
+        cpu.enter()
+        defer { cpu.leave() }
+        batches.release(PFN(rawValue: frame), on: cpu)
     }
 
     /// What a CPU touches at an address of the host, in words.

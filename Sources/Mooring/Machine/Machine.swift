@@ -55,11 +55,6 @@ public final class Machine: @unchecked Sendable {
                 frames: frames, memory: memory, allocator: allocator, batches: batches,
                 files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
                 keepsBytes: keepsBytes))
-        let tables = PageTables(frames: frames, memory: memory, allocator: allocator)
-        let counts = MapCounts(frames: frames, batches: batches)
-        let tlb = TLB(cpuCount: cpus.count)
-        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
-        let groups = AnonGroups()
         cpus[0].enter()
         let zeroFrame = allocator.allocate(order: 0, type: .unmovable, on: cpus[0])
         cpus[0].leave()
@@ -70,6 +65,12 @@ public final class Machine: @unchecked Sendable {
         frames[zeroFrame].resetFlags(.reserved)
         frames[zeroFrame].counts.store(FrameRef.oneReference)
         memory.zero(zeroFrame)
+        let tables = PageTables(
+            frames: frames, memory: memory, allocator: allocator, emptyTable: zeroFrame)
+        let counts = MapCounts(frames: frames, batches: batches)
+        let tlb = TLB(cpuCount: cpus.count)
+        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
+        let groups = AnonGroups()
         let faults = FaultHandler(
             .init(
                 frames: frames, memory: memory, allocator: allocator, tables: tables,

@@ -44,7 +44,7 @@ extension Machine.Task {
         _ name: String, areas: [Machine.ProgramArea], mapTop: UInt64, breakStart: UInt64
     ) throws(Errno) {
         try enter { caller throws(Errno) in
-            guard let space = machine.spaces.makeSpace(on: caller.cpu) else { throw .ENOMEM }
+            let space = machine.spaces.makeSpace(on: caller.cpu)
             do throws(Errno) {
                 try machine.spaces.load(
                     areas.map(LoadedArea.init), into: space, mapTop: mapTop,

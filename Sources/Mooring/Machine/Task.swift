@@ -69,13 +69,12 @@ extension Machine {
 
     /// Starts a process with an empty address space.
     ///
-    /// - Throws: `ENOMEM` when no frame is left for its root table.
-    public func spawn(on cpuIndex: Int = 0) throws(Errno) -> Task {
+    /// It takes no memory yet: page tables come with its first page, and so does the lack of them.
+    public func spawn(on cpuIndex: Int = 0) -> Task {
         let cpu = cpus[cpuIndex]
         cpu.enter()
         defer { cpu.leave() }
-        guard let space = spaces.makeSpace(on: cpu) else { throw .ENOMEM }
-        let process = processes.add(space, parent: nil, on: cpu)
+        let process = processes.add(spaces.makeSpace(on: cpu), parent: nil, on: cpu)
         return Task(machine: self, process: process, cpuIndex: cpuIndex)
     }
 }

@@ -11,12 +11,12 @@
 // LOCKS      Setting the mark is one atomic operation; counting needs the lru lock, and is done
 //            by per-CPU batches, many frames under one hold. No reverse map is walked.
 // LAZY       Between request and drain the mark is set and the count is not; reclaim judges by
-//            the mark. The drain completes it, no later than the address space's lock under which
-//            the mapping was locked is given back: LRUBatches.swift.
-// RACE       One order of events still errs high, until the frame is freed: a CPU maps a file's page
-//            into a locked VMA and has not drained; another one of the same address space, both
-//            holding its lock shared, unmaps it (MADV_DONTNEED_LOCKED, copy on write) and drains;
-//            a second process locks the page; then the first CPU drains. Linux has it too.
+//            the mark. The drain completes it: LRUBatches.swift.
+// RACE       Requests wait in the batch of the CPU that made them, so a munlock may be carried out
+//            before its mlock, when another CPU unlocked or unmapped the page. It then leaves a
+//            debt, `mlockDebt`, that the mlock pays. A debt is made only while the count is 0, and
+//            the count grows only where there is no debt.
+// SEE        Mooring.docc/LifeOfALockedPage.md, "Races".
 
 extension LRUBatches {
     /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
@@ -25,7 +25,7 @@ extension LRUBatches {
     /// The caller's page-table lock and mapping keep the frame alive.
     @inline(__always)
     func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        mark(frame, on: cpu)
+        if !Mutation.marksLate.isActive { mark(frame, on: cpu) }
         if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         requestTakingReference(.mlock, pfn, on: cpu)
     }
@@ -56,41 +56,35 @@ extension LRUBatches {
     }
 
     /// Counts a locked mapping of a frame, moving it to the unevictable list if it is not there.
+    ///
+    /// `isNew` says that no batch of additions has the frame: it is listed here.
     @inline(__always)
-    func countLock(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
-        guard frame.has(.onLRU) else {
-            // RACE: the frame is in another CPU's add batch, or isolated. Whoever puts it on a
-            // list sees the mark, puts it on the unevictable one and starts the count at 0: this
-            // mapping is not counted, which errs low.
-            return
-        }
-        if frame.has(.unevictable) {
-            if frame.has(.mlocked) { frame.mlockCount += 1 }
-            return
-        }
-        // RACE: the mark may have been cleared by a munlock that was carried out since it was asked
-        // for, of another mapping for all that is known here. The frame then stays evictable
-        // though this mapping may be locked, which errs low: reclaim finds it there.
-        guard frame.has(.mlocked) else { return }
-        lists.unlink(pfn, frame, node: node, on: cpu)
-        frame.clear([.active, .onLRU])
-        frame.set(.unevictable)
-        cpu.count(.unevictableCulled)
-        lists.add(pfn, frame, node: node, on: cpu)
-        frame.mlockCount = 1
-    }
-
-    /// Puts a new frame of a locked VMA straight on the unevictable list.
-    @inline(__always)
-    func countLockOfNew(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
-        guard !frame.has(.onLRU) else { return countLock(pfn, frame, node: node, on: cpu) }
+    func countLock(_ pfn: PFN, _ frame: FrameRef, isNew: Bool, node: Int, on cpu: CPU) {
+        if Mutation.marksLate.isActive { mark(frame, on: cpu) }
+        let isPaid = payDebt(of: frame)
+        let isListed = frame.has(.onLRU)
+        // RACE: the frame is in another CPU's batch of additions, or isolated. Whoever puts it on a
+        // list sees the mark, puts it on the unevictable one and starts the count at 0: this
+        // mapping is not counted, which errs low.
+        guard isListed || isNew else { return }
         guard frame.has(.mlocked) else {
-            return lists.add(pfn, frame, node: node, on: cpu)
+            // RACE: the mark may have been cleared by a munlock that was carried out since it was
+            // asked for, of another mapping for all that is known here. The frame is then evictable
+            // though this mapping may be locked, which errs low: reclaim finds it there.
+            if !isListed { lists.add(pfn, frame, node: node, on: cpu) }
+            return
         }
-        frame.set(.unevictable)
+        if isListed {
+            if frame.has(.unevictable) {
+                if !isPaid { frame.mlockCount += 1 }
+                return
+            }
+            lists.moveToUnevictable(frame, node: node, on: cpu)
+        } else {
+            lists.addUnevictable(frame, node: node, on: cpu)
+        }
         cpu.count(.unevictableCulled)
-        lists.add(pfn, frame, node: node, on: cpu)
-        frame.mlockCount = 1
+        if !isPaid { frame.mlockCount = 1 }
     }
 
     /// Counts a locked mapping less; the last one clears the mark and makes the frame evictable.
@@ -100,6 +94,8 @@ extension LRUBatches {
         if isListed, frame.has(.unevictable), frame.mlockCount > 0 {
             frame.mlockCount -= 1
             if frame.mlockCount > 0 { return }
+        } else {
+            owe(frame)
         }
         guard frame.testAndClear(.mlocked) else { return }
         cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
@@ -111,10 +107,31 @@ extension LRUBatches {
         }
         cpu.count(.unevictableMunlocked)
         if frame.has(.unevictable) {
-            lists.unlink(pfn, frame, node: node, on: cpu)
-            frame.clear([.onLRU, .unevictable])
+            lists.moveFromUnevictable(pfn, frame, node: node, on: cpu)
             cpu.count(.unevictableRescued)
-            lists.add(pfn, frame, node: node, on: cpu)
         }
+    }
+
+    /// Whether a munlock has overtaken the request at hand, which is settled then.
+    @inline(__always)
+    private func payDebt(of frame: FrameRef) -> Bool {
+        guard frame.mlockDebt > 0 else { return false }
+        frame.mlockDebt -= 1
+        return true
+    }
+
+    /// Leaves a debt for a munlock that found no count, unless no mlock can be waiting: each request
+    /// holds a reference.
+    ///
+    /// RACE: references of other kinds come and go, and a file may be letting go of the frame; what
+    /// is counted too much here makes a debt that errs low. No waiting request is overlooked: it
+    /// has its reference since before the request at hand was made.
+    @inline(never)
+    private func owe(_ frame: FrameRef) {
+        if Mutation.owesNothing.isActive { return }
+        // ORDER: counts first. A page cache clears its mark before it drops its reference.
+        let counts = frame.counts.loadAcquiring()
+        let references = Int(UInt32(truncatingIfNeeded: counts)) - Int(counts >> 32)
+        if references - (frame.has(.fileCached) ? 1 : 0) > 1 { frame.mlockDebt += 1 }
     }
 }

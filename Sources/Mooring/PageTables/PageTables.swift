@@ -14,6 +14,8 @@ struct PageTables {
     let frames: FrameTable
     let memory: PhysicalMemory
     let allocator: FrameAllocator
+    /// The frame of zeroes: what an address space without tables has for a root.
+    let emptyTable: PFN
 
     /// The highest address a user's page table reaches: 47 bits.
     static let userTop: UInt64 = 1 << 47
@@ -113,10 +115,30 @@ struct PageTables {
     /// The PMD table that covers an address, made with its upper levels where missing; `nil` when
     /// no frame is left.
     func makePMDTable(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> TableRef? {
-        guard let upper = makeBelow(table(space.root), .pgd, in: space, address, on: cpu) else {
-            return nil
-        }
+        guard let root = makeRoot(of: space, on: cpu),
+            let upper = makeBelow(root, .pgd, in: space, address, on: cpu)
+        else { return nil }
         return makeBelow(upper, .pud, in: space, address, on: cpu)
+    }
+
+    /// The root of an address space, made if there are no tables yet.
+    @inline(__always)
+    private func makeRoot(of space: AddressSpace, on cpu: CPU) -> TableRef? {
+        if space.root == emptyTable {
+            guard let fresh = makeTable(on: cpu) else { return nil }
+            space.upperLock.lock(.pageTable, on: cpu)
+            let isFirst = space.root == emptyTable
+            if isFirst { space.setRoot(fresh) }
+            space.upperLock.unlock(.pageTable, on: cpu)
+            // RACE: another CPU of this address space made the root first; use its.
+            if !isFirst { freeTable(fresh, on: cpu) }
+        }
+        return table(space.root)
+    }
+
+    /// Gives the root of an address space back, below which nothing is left.
+    func freeRoot(of space: AddressSpace, on cpu: CPU) {
+        if space.root != emptyTable { freeTable(space.root, on: cpu) }
     }
 
     /// The table that an entry of `parent`, a table of this level, points at, made if missing.
@@ -153,6 +175,7 @@ struct PageTables {
         in space: AddressSpace, from start: UInt64, to end: UInt64, floor: UInt64,
         ceiling: UInt64, on cpu: CPU
     ) {
+        guard space.root != emptyTable else { return }
         let gap = Gap(start: start, end: end, floor: floor, ceiling: ceiling)
         freeTables(space, table(space.root), .pgd, base: 0, gap, on: cpu)
         space.noteTablesChanged()

@@ -99,7 +99,8 @@ struct Unmapper {
             address = next
         }
         finish(&gather, space, on: cpu)
-        batches.finishRequests(on: cpu)
+        // Waiting munlocks would keep the frames from being free when the call returns.
+        if vma.flags.contains(.locked) { batches.drain(on: cpu) }
     }
 
     /// Whether a table has nothing to unmap.

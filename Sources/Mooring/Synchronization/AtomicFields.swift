@@ -52,6 +52,13 @@ struct AtomicField32 {
         word.pointee.store(value, ordering: .relaxed)
     }
 
+    /// Publishes the value and everything done before.
+    @inline(__always)
+    func storeReleasing(_ value: UInt32) {
+        SchedulingPoint.reach(.atomic, word)
+        word.pointee.store(value, ordering: .releasing)
+    }
+
     /// Sets bits; returns whether any of them was set before.
     @inline(__always)
     @discardableResult

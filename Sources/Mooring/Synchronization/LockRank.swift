@@ -30,7 +30,8 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case swap
     /// Which frames hold the pages of one file.
     case pageCache
-    /// The LRU lists of a node, the list fields and the mlock count of frames on them.
+    /// The LRU lists of a node, the list fields and the mlock count of frames on them, and the mlock
+    /// debt of any frame.
     case lru
     /// The free lists of a zone.
     case zone

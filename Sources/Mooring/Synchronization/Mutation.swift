@@ -15,8 +15,10 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case batchHoldsNoReference
     /// The mlock batch is drained without the lock of the lists.
     case drainsWithoutLock
-    /// Requests stay in the batch when the address space's lock is given back.
-    case leavesRequests
+    /// A munlock that overtakes its mlock leaves no debt.
+    case owesNothing
+    /// A frame is marked when the request to count it is carried out, not when it is made.
+    case marksLate
     /// The mark of a frame that is freed while marked is not counted off.
     case forgetsMark
     /// A first fault writes its entry without looking whether another CPU has.

@@ -34,11 +34,13 @@ package enum SchedulingPoint {
         case make
     }
 
+    /// Called at every point while it is installed, with the kind's raw value and the address of
+    /// the object that is about to be touched.
+    package typealias Hook = @convention(c) (UInt8, UInt) -> Void
+
     /// What a controlled scheduler is told and asked; all of it on the thread that runs a CPU.
-    package struct Hooks {
-        /// Called at every point, with the kind's raw value and the address of the object that is
-        /// about to be touched.
-        package var reach: @convention(c) (UInt8, UInt) -> Void
+    package struct Controller {
+        package var reach: Hook
         /// Called when a check fails, with what is wrong; returns only on a thread that is not
         /// controlled.
         package var fail: @convention(c) (UnsafePointer<CChar>) -> Void
@@ -47,7 +49,7 @@ package enum SchedulingPoint {
         package var control: @convention(c) () -> UInt8
 
         package init(
-            reach: @escaping @convention(c) (UInt8, UInt) -> Void,
+            reach: @escaping Hook,
             fail: @escaping @convention(c) (UnsafePointer<CChar>) -> Void,
             control: @escaping @convention(c) () -> UInt8
         ) {
@@ -60,8 +62,9 @@ package enum SchedulingPoint {
     // Read relaxed on every hot path; a plain static var costs twice a page's instructions
     // because of exclusivity checks.
     @usableFromInline static let active = Atomic<Bool>(false)
-    /// The address of a ``Hooks`` that is never freed.
-    private static let hooks = Atomic<UInt>(0)
+    private static let hook = Atomic<UInt>(0)
+    /// The address of a ``Controller`` that is never freed.
+    private static let controller = Atomic<UInt>(0)
     private static let yielder = Atomic<UInt>(0)
 
     /// Whether this build tells a scheduler what it reads and writes between points, and can make
@@ -75,18 +78,27 @@ package enum SchedulingPoint {
         #endif
     }
 
-    /// Hands every scheduling point to `hooks` from now on.
+    /// Hands every scheduling point to `hook`, or to nobody but the controller.
+    package static func install(_ hook: Hook?) {
+        self.hook.store(
+            hook.map { UInt(bitPattern: unsafeBitCast($0, to: UnsafeRawPointer.self)) } ?? 0,
+            ordering: .sequentiallyConsistent)
+        active.store(hook != nil || installed != nil, ordering: .sequentiallyConsistent)
+    }
+
+    /// Hands every scheduling point to a controller from now on.
     ///
-    /// They stay: a thread that is no longer controlled says so by ``Hooks/control``.
-    package static func install(_ hooks: Hooks) {
-        let memory = UnsafeMutableBufferPointer<Hooks>.allocate(capacity: 1)
-        _ = memory.initialize(from: [hooks])
-        self.hooks.store(UInt(bitPattern: memory.baseAddress), ordering: .sequentiallyConsistent)
+    /// It stays: a thread that it does not control says so by ``Controller/control``.
+    package static func install(_ controller: Controller) {
+        let memory = UnsafeMutableBufferPointer<Controller>.allocate(capacity: 1)
+        _ = memory.initialize(from: [controller])
+        self.controller.store(
+            UInt(bitPattern: memory.baseAddress), ordering: .sequentiallyConsistent)
         active.store(true, ordering: .sequentiallyConsistent)
     }
 
-    private static var installed: UnsafePointer<Hooks>? {
-        UnsafePointer(bitPattern: hooks.load(ordering: .acquiring))
+    private static var installed: UnsafePointer<Controller>? {
+        UnsafePointer(bitPattern: controller.load(ordering: .acquiring))
     }
 
     /// What a waiting thread calls to give the host's CPU away; the engine has no system calls.
@@ -117,13 +129,17 @@ package enum SchedulingPoint {
         for offset in stride(from: 0, to: byteCount, by: 32) { reachSlowly(kind, record + offset) }
     }
 
-    // Ends with the call of the hook, which so returns to where the point is.
+    // Ends with the call of the controller, which so returns to where the point is.
     @inline(never)
     private static func reachSlowly(_ kind: Kind, _ object: UnsafeRawPointer) {
+        if let pointer = UnsafeRawPointer(bitPattern: hook.load(ordering: .acquiring)) {
+            // SAFETY: `install` stored nothing but a `Hook` there.
+            unsafeBitCast(pointer, to: Hook.self)(kind.rawValue, UInt(bitPattern: object))
+        }
         installed?.pointee.reach(kind.rawValue, UInt(bitPattern: object))
     }
 
-    /// What ``Hooks/control`` answers on this thread; 0 in builds that are not instrumented.
+    /// What ``Controller/control`` answers on this thread; 0 in builds that are not instrumented.
     @inline(__always)
     static var control: UInt8 {
         guard isInstrumented, active.load(ordering: .relaxed) else { return 0 }

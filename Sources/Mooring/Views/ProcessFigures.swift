@@ -43,7 +43,7 @@ extension ProcessFigures {
         data = state.pointee.dataPages
         stack = state.pointee.stackPages
         executable = state.pointee.executablePages
-        tables = Int(space.tableCount.load()) - 1
+        tables = Int(space.tableCount.load())
         minorFaults = faults.all - faults.major
         majorFaults = faults.major
         peakResident = max(Int(space.peakResident.load()), resident)

@@ -21,7 +21,7 @@ struct CallBench {
         configuration.maxMapCount = maxMapCount
         configuration.cpus = cpus
         machine = try Machine(configuration)
-        task = try machine.spawn()
+        task = machine.spawn()
     }
 
     /// `pages` pages of the base area, from page `first` on.

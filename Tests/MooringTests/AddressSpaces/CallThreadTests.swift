@@ -14,7 +14,7 @@ import Testing
     ) throws {
         print("Calls by threads: MOORING_SEED=\(seed)")
         let bench = try CallBench(contents: .none, cpus: 4)
-        let other = try bench.machine.spawn()
+        let other = bench.machine.spawn()
         let memory = bench.machine.makeFile(named: "m", kind: .memory, length: .pages(48))
         let disk = bench.machine.makeFile(named: "d", kind: .disk, length: .pages(48))
         let workers = [

@@ -12,7 +12,7 @@ import Testing
         let segment = try bench.machine.makeSegment(length: .bytes(4 * pageSize - 5), key: 0x1234)
         #expect(bench.committed == before + 4)
         let first = try bench.task.shmat(segment)
-        let other = try bench.machine.spawn()
+        let other = bench.machine.spawn()
         let second = try other.shmat(segment, address: CallBench.base)
         try bench.task.write([7], at: first + 3 * pageSize)
         #expect(try other.read(1, at: second + 3 * pageSize) == [7])

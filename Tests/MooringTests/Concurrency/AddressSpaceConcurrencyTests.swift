@@ -54,7 +54,7 @@ import Testing
 
     @Test func `calls that change an address space meet faults in it`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(500))
         let seed = Stress.seed()
         for round in Stress.rounds(10) {
@@ -86,7 +86,7 @@ import Testing
     @Test func `a stack and a heap grow under several CPUs`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 3)
         for _ in Stress.rounds(30) {
-            let task = try machine.spawn()
+            let task = machine.spawn()
             let stack = try task.mmap(
                 length: .pages(4), protection: [.read, .write],
                 flags: [.private, .anonymous, .growsDown])
@@ -114,12 +114,12 @@ import Testing
 
     @Test func `tasks take turns on one CPU`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 2)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 200)
         for _ in Stress.rounds(10) {
             // Six threads on two CPUs: of one address space and of others.
             try concurrently(6) { index in
-                let mine = index < 3 ? task.on(cpu: index % 2) : try machine.spawn(on: index % 2)
+                let mine = index < 3 ? task.on(cpu: index % 2) : machine.spawn(on: index % 2)
                 let own = try mine.mapPrivate(pages: 20)
                 for turn in 0..<20 {
                     if index < 3 { try mine.access(region, turn % 2 == 0 ? .read : .write) }
@@ -139,7 +139,7 @@ import Testing
     @Test func `the last of several processes takes the address space down`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
         for _ in Stress.rounds(60) {
-            let first = try machine.spawn()
+            let first = machine.spawn()
             let region = try first.mapPrivate(pages: 100)
             let tasks = [first] + (1..<4).map { _ in first.cloneSharingMemory() }
             try concurrently(4) { cpu in

@@ -8,7 +8,7 @@ import Testing
 @Suite struct FaultConcurrencyTests {
     @Test func `several CPUs that touch the same pages make each once`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         for _ in Stress.rounds(40) {
             let before = machine.total(.faultAnonymous)
             // Two tables, both missing at first.
@@ -21,10 +21,25 @@ import Testing
         }
     }
 
+    @Test func `several CPUs that touch a new process's first pages make one tree of tables`()
+        throws
+    {
+        let machine = try ConcurrencyBench.machine(cpus: 4)
+        for _ in Stress.rounds(60) {
+            let task = machine.spawn()
+            let region = try task.mapPrivate(pages: 4)
+            try concurrently(4) { try task.on(cpu: $0).access(region.page($0), .write) }
+            #expect(machine.total(.pageTablePages) == 4)
+            try machine.audit()
+            task.exit()
+        }
+        try machine.audit()
+    }
+
     @Test func `neighbours that get their first pages at once stay linked to their groups`() throws
     {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         for _ in Stress.rounds(60) {
             let region = try task.mapPrivate(pages: 64)
             // Rights alternate, so that each page is a VMA that could share its neighbour's group.
@@ -51,7 +66,7 @@ import Testing
 
     @Test func `pages come and go under several CPUs' eyes`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 3)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 8)
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(8), isCached: true)
         let mapped = try task.map(file, pages: 8)
@@ -75,13 +90,35 @@ import Testing
         }
     }
 
+    @Test func `a fault marks no entry that has gone meanwhile`() throws {
+        let machine = try ConcurrencyBench.machine(cpus: 3)
+        let task = machine.spawn()
+        let page = try task.mapPrivate(pages: 1)
+        for _ in Stress.rounds(20) {
+            try concurrently(3) { cpu in
+                let mine = task.on(cpu: cpu)
+                for turn in 0..<300 {
+                    if cpu == 0 {
+                        // Clean first, so that the others both want to mark it, then gone.
+                        try mine.madvise(page, turn % 2 == 0 ? .free : .dontNeed)
+                    } else {
+                        try mine.access(page, .write)
+                    }
+                }
+            }
+            try task.madvise(page, .dontNeed)
+            #expect(task.pagemap(page) == [0])
+            try machine.audit()
+        }
+    }
+
     @Test func `processes that share a file fault it at once`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
         for kind in [FileKind.memory, .disk] {
             let file = machine.makeFile(named: "f", kind: kind, length: .pages(700))
             for _ in Stress.rounds(4) {
                 try concurrently(4) { cpu in
-                    let task = try machine.spawn(on: cpu)
+                    let task = machine.spawn(on: cpu)
                     let shared = try task.map(file, pages: 700)
                     let own = try task.map(file, pages: 700, .private)
                     try task.access(shared, cpu % 2 == 0 ? .read : .write)
@@ -102,7 +139,7 @@ import Testing
 
     @Test func `bytes written under MADV_FREE by another CPU are dirty`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 2, contents: .bytes)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 4)
         for round in Stress.rounds(60) {
             try concurrently(2) { cpu in

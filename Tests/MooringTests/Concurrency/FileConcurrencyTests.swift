@@ -66,7 +66,7 @@ import Testing
         _ machine: Machine, _ file: Machine.File
     ) throws -> [Machine.Task] {
         try (0..<3).map { index in
-            let task = try machine.spawn(on: index + 1)
+            let task = machine.spawn(on: index + 1)
             for flags in [MapFlags.shared, .private] {
                 _ = try task.mmap(
                     address: mappings(flags).address, length: .pages(UInt64(pages)),
@@ -100,17 +100,40 @@ import Testing
         }
     }
 
-    @Test func `truncation meets lone faults in empty tables`() throws {
-        // The table that a fault is about to fill was empty when truncation looked.
-        try againstTruncation(
-            .memory, rounds: 8, turns: 200, prepare: FileConcurrencyTests.prepareMappings
-        ) { _, _, tasks, cpu, random in
-            for turn in 0..<200 {
-                let task = tasks[cpu - 1]
-                let area = FileConcurrencyTests.mappings(turn % 2 == 0 ? .shared : .private)
-                let page = FileConcurrencyTests.pages - 1 - random.below(20)
-                try? task.access(area.page(page), turn % 3 == 0 ? .read : .write)
+    @Test func `nothing is mapped beyond the end once truncation returns`() throws {
+        let machine = try ConcurrencyBench.machine(cpus: 4)
+        let pages = FileConcurrencyTests.pages
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
+        let tasks = try FileConcurrencyTests.prepareMappings(machine, file)
+        let seed = Stress.seed()
+        for round in Stress.rounds(6) {
+            try concurrently(4) { cpu in
+                var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
+                if cpu == 0 {
+                    for _ in 0..<60 {
+                        let end = random.below(pages - 30)
+                        file.truncate(to: .pages(UInt64(end)))
+                        for task in tasks {
+                            for flags in [MapFlags.shared, .private] {
+                                let beyond = FileConcurrencyTests.mappings(flags)[end..<pages]
+                                let words = task.on(cpu: 0).pagemap(beyond)
+                                try #require(words.allSatisfy { $0 == 0 })
+                            }
+                        }
+                        file.truncate(to: .pages(UInt64(pages)))
+                    }
+                } else {
+                    // Lone pages at the end, each the first in a table that truncation has emptied.
+                    for turn in 0..<800 {
+                        let area = FileConcurrencyTests.mappings(
+                            turn % 2 == 0 ? .shared : .private)
+                        let page = pages - 1 - random.below(20)
+                        try? tasks[cpu - 1].access(
+                            area.page(page), random.below(3) == 0 ? .read : .write)
+                    }
+                }
             }
+            try machine.audit()
         }
     }
 
@@ -132,7 +155,7 @@ import Testing
     @Test func `truncation meets exits and forks`() throws {
         try againstTruncation(.memory, rounds: 6, turns: 80) { machine, file, _, cpu, random in
             for _ in 0..<12 {
-                let task = try machine.spawn(on: cpu)
+                let task = machine.spawn(on: cpu)
                 let shared = try task.map(file, pages: FileConcurrencyTests.pages)
                 let own = try task.map(file, pages: FileConcurrencyTests.pages, .private)
                 let pages = random.pages(below: FileConcurrencyTests.pages, atMost: 100)
@@ -159,7 +182,7 @@ import Testing
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
         for round in Stress.rounds(60) {
             file.truncate(to: .pages(UInt64(pages)))
-            let task = try machine.spawn(on: 1)
+            let task = machine.spawn(on: 1)
             let own = try task.map(file, pages: pages, .private)
             try task.access(own[0..<20], .write)
             try task.access(own, .read)
@@ -188,7 +211,7 @@ import Testing
         let length = UInt64(FileConcurrencyTests.pages) * pageSize
         try againstTruncation(
             .memory, rounds: 6, turns: 60,
-            prepare: { machine, _ in try (1..<4).map { try machine.spawn(on: $0) } }
+            prepare: { machine, _ in (1..<4).map { machine.spawn(on: $0) } }
         ) { _, file, tasks, cpu, random in
             let task = tasks[cpu - 1]
             for place in places { try task.munmap(Region(address: place, length: length)) }

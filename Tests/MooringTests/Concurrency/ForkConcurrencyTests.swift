@@ -10,7 +10,7 @@ import Testing
         let machine = try ConcurrencyBench.machine(cpus: 4, contents: .bytes)
         let pages = 24
         let seed = Stress.seed()
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let region = try parent.mapPrivate(pages: pages)
         for round in Stress.rounds(25) {
             let pattern = UInt8(truncatingIfNeeded: round) & 0x7F
@@ -50,7 +50,7 @@ import Testing
     @Test func `two CPUs of one process lose no byte to a copy`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 3, contents: .bytes)
         let pages = 32
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: pages)
         for round in Stress.rounds(40) {
             let mark = UInt8(truncatingIfNeeded: round) | 1
@@ -74,7 +74,7 @@ import Testing
 
     @Test func `a process forks while its other CPUs fault and lock`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mapPrivate(pages: 120)
         for _ in Stress.rounds(10) {
             try concurrently(4) { cpu in

@@ -14,7 +14,7 @@ import Testing
             try concurrently(4) { cpu in
                 var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
                 for _ in 0..<3 {
-                    guard let task = try? machine.spawn(on: cpu) else { continue }
+                    let task = machine.spawn(on: cpu)
                     let file = machine.makeFile(
                         named: "f", kind: .memory, length: .pages(1500))
                     let region = try? task.mapPrivate(pages: 1500)
@@ -51,7 +51,7 @@ import Testing
         let limit = machine.spaces.commitment.limitPages
         for _ in Stress.rounds(20) {
             try concurrently(4) { cpu in
-                let task = try machine.spawn(on: cpu)
+                let task = machine.spawn(on: cpu)
                 for turn in 0..<20 {
                     let region = try? task.mapPrivate(pages: 300 + turn)
                     if turn % 3 == 0, let region { try task.munmap(region) }

@@ -18,7 +18,7 @@ import Testing
         let machine = try ConcurrencyBench.machine(cpus: 4)
         let pages = 150
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
-        let tasks = try (0..<4).map { try machine.spawn(on: $0) }
+        let tasks = (0..<4).map { machine.spawn(on: $0) }
         let regions = try tasks.map { try $0.map(file, pages: pages) }
         let seed = Stress.seed()
         for round in Stress.rounds(15) {
@@ -46,7 +46,7 @@ import Testing
         let machine = try ConcurrencyBench.machine(cpus: 4)
         let pages = 40
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
-        let tasks = try (0..<2).map { _ in try machine.spawn() }
+        let tasks = (0..<2).map { _ in machine.spawn() }
         let regions = try tasks.map { try $0.map(file, pages: pages) }
         for _ in Stress.rounds(20) {
             try concurrently(4) { cpu in
@@ -74,7 +74,7 @@ import Testing
         let machine = try ConcurrencyBench.machine(cpus: 4)
         for _ in Stress.rounds(12) {
             try concurrently(4) { cpu in
-                let task = try machine.spawn(on: cpu)
+                let task = machine.spawn(on: cpu)
                 let region = try task.mapPrivate(pages: 70)
                 for turn in 0..<6 {
                     try task.mlock(region, onFault: turn % 2 == 0)

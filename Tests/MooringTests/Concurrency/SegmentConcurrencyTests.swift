@@ -8,7 +8,7 @@ import Testing
 @Suite struct SegmentConcurrencyTests {
     @Test func `a removed segment goes once, with whoever lets go last`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
-        let tasks = try (0..<4).map { try machine.spawn(on: $0) }
+        let tasks = (0..<4).map { machine.spawn(on: $0) }
         for _ in Stress.rounds(100) {
             let segment = try machine.makeSegment(length: .pages(8))
             let places = try tasks.map { try $0.shmat(segment) }
@@ -22,8 +22,8 @@ import Testing
                 if cpu > 1, let again = try? mine.shmat(segment) { try mine.shmdt(again) }
             }
             try machine.audit()
-            #expect(machine.spaces.commitment.committedPages == 0)
-            #expect(machine.total(.shmem) == 0)
+            try #require(machine.spaces.commitment.committedPages == 0)
+            try #require(machine.total(.shmem) == 0)
             #expect(throws: Errno.EINVAL) { try tasks[0].shmat(segment) }
             segment.close()
         }
@@ -33,7 +33,7 @@ import Testing
 
     @Test func `no page that comes during SHM_UNLOCK stays unevictable`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 3)
-        let tasks = try (0..<3).map { try machine.spawn(on: $0) }
+        let tasks = (0..<3).map { machine.spawn(on: $0) }
         for _ in Stress.rounds(60) {
             let segment = try machine.makeSegment(length: .pages(100))
             let places = try tasks.map { try $0.shmat(segment) }
@@ -49,7 +49,7 @@ import Testing
             }
             machine.drainBatches()
             try machine.audit()
-            #expect(machine.total(.unevictable) == 0)
+            try #require(machine.total(.unevictable) == 0)
             for (task, place) in zip(tasks, places) { try task.shmdt(place) }
             segment.close()
         }
@@ -57,7 +57,7 @@ import Testing
 
     @Test func `the last detachment frees a segment that is locked and removed`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 1)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let segment = try machine.makeSegment(length: .pages(4))
         let place = try task.shmat(segment)
         try task.shmLock(segment, locked: true)

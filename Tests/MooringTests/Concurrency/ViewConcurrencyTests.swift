@@ -9,7 +9,7 @@ import Testing
     @Test func `every view can be read while others run`() throws {
         let machine = try ConcurrencyBench.machine(cpus: 4)
         let file = machine.makeFile(named: "f", kind: .disk, length: .pages(300), isCached: true)
-        let watched = try machine.spawn(on: 1)
+        let watched = machine.spawn(on: 1)
         let region = try watched.mapPrivate(pages: 200)
         let mapped = try watched.map(file, pages: 300)
         for _ in Stress.rounds(4) {
@@ -28,7 +28,7 @@ import Testing
                 case 2: ViewConcurrencyTests.look(at: watched.on(cpu: 2), region)
                 default:
                     for turn in 0..<20 {
-                        let task = try machine.spawn(on: 3)
+                        let task = machine.spawn(on: 3)
                         let own = try task.map(file, pages: 300, .private)
                         try task.access(own, turn % 2 == 0 ? .read : .write)
                         let child = try task.fork()

@@ -7,7 +7,7 @@ import Testing
 @Suite struct MachineTests {
     @Test func `maps, locks on fault, touches and exits, and the audit agrees each time`() throws {
         let machine = try Machine(.init(memory: .gibibytes(4)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
         try machine.audit()
         let region = try task.mmap(
             length: .mebibytes(64), protection: [.read, .write], flags: [.private, .anonymous])
@@ -34,7 +34,7 @@ import Testing
         var configuration = MachineConfiguration(memory: .mebibytes(64))
         configuration.contents = .bytes
         let machine = try Machine(configuration)
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let region = try parent.mmap(
             length: .mebibytes(1), protection: [.read, .write], flags: [.private, .anonymous])
         try parent.write([1, 2, 3], at: region.address + 100)
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `a file shrunk under its mapping raises SIGBUS beyond its end`() throws {
         let machine = try Machine(.init(memory: .mebibytes(64)))
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "/memfd:f (deleted)", kind: .memory, length: .pages(16))
         let region = try task.mmap(
             length: .pages(16), protection: [.read, .write], flags: [.shared], file: file)
@@ -70,6 +70,38 @@ import Testing
         task.exit()
         try machine.audit()
         file.close()
+        try machine.audit()
+    }
+
+    @Test func `a process starts where no frame is left, and fails at its first page`() throws {
+        let machine = try Machine(.init(memory: .mebibytes(16)))
+        let cpu = machine.cpus[0]
+        var taken: [PFN] = []
+        cpu.enter()
+        while case let pfn = machine.allocator.allocate(type: .unmovable, on: cpu), pfn != .none {
+            taken.append(pfn)
+        }
+        cpu.leave()
+
+        let task = machine.spawn()
+        let region = try task.mmap(
+            length: .pages(1), protection: [.read, .write], flags: [.private, .anonymous])
+        #expect(throws: AccessFailure(signal: .outOfMemory, address: region.address)) {
+            try task.access(region, .read)
+        }
+        #expect(throws: Errno.EAGAIN) { try task.mlock(region) }
+        let child = try task.fork()
+        child.exit()
+        #expect(machine.total(.pageTablePages) == 0)
+
+        cpu.enter()
+        for pfn in taken { machine.allocator.free(pfn, on: cpu) }
+        cpu.leave()
+        try task.access(region, .write)
+        #expect(machine.total(.pageTablePages) == 4)
+        try machine.audit()
+        task.exit()
+        #expect(machine.total(.pageTablePages) == 0)
         try machine.audit()
     }
 

@@ -10,7 +10,7 @@ import Testing
         var configuration = MachineConfiguration(memory: .mebibytes(64))
         configuration.cpus = 3
         let machine = try Machine(configuration)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let kept = try task.mmap(
             length: .pages(64), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(kept, .write)

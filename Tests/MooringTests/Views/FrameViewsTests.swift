@@ -9,7 +9,7 @@ import Testing
 
     @Test func `flags are those that a kernel shows for the same pages`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(3), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[0..<1], .write)
@@ -47,7 +47,7 @@ import Testing
 
     @Test func `a part of the frames is that part of all`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(3000), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)
@@ -63,7 +63,7 @@ import Testing
 
     @Test func `the map of pageblocks counts every frame once`() throws {
         let machine = try Machine.small(cpus: 2)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(2000), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)

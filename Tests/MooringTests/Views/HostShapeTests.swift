@@ -30,7 +30,7 @@ private func layout(_ line: Substring) -> String {
     /// A machine with a process that has a bit of everything.
     private func makeTask() throws -> Machine.Task {
         let machine = try Machine.small(cpus: 2)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let program = machine.makeFile(named: "/bin/p", kind: .disk, length: .pages(16))
         try task.loadProgram(program)
         let region = try task.mmap(

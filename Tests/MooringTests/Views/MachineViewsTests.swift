@@ -33,7 +33,7 @@ import Testing
 
     @Test func `meminfo agrees with the machine, waiting batches included`() throws {
         let machine = try Machine.small(cpus: 2)
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mmap(
             length: .pages(40), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)
@@ -71,7 +71,7 @@ import Testing
         var configuration = MachineConfiguration(memory: .gibibytes(5))
         configuration.faultAroundPages = 1
         let machine = try Machine(configuration)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(400), protection: [.read, .write], flags: [.private, .anonymous])
         try task.mlock(region[0..<100])
@@ -169,7 +169,7 @@ import Testing
 
     @Test func `a look at a machine leaves it as it is`() throws {
         let machine = try Machine.small(cpus: 2)
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(50), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region, .write)

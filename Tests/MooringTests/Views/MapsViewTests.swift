@@ -7,7 +7,7 @@ import Testing
 @Suite struct MapsViewTests {
     @Test func `prints every kind of mapping as the kernel does`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let program = machine.makeFile(named: "/tmp/probes/p7", kind: .disk, length: .pages(16))
         try task.loadProgram(program)
         _ = task.brk(0x5555_5555_D000 + 0x21000)
@@ -47,7 +47,7 @@ import Testing
 
     @Test func `a file's name stays on its line`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "/tmp/two\nlines", kind: .disk, length: .pages(1))
         _ = try task.mmap(
             address: 0x10000, length: .pages(1), protection: .read, flags: [.private, .fixed],
@@ -59,7 +59,7 @@ import Testing
 
     @Test func `a piece of a split stack keeps no name unless it holds the top`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         try task.loadProgram(
             machine.makeFile(named: "/bin/p", kind: .disk, length: .pages(16)))
         try task.mlock(Region(address: 0x7FFF_FFFB_D000, length: pageSize), onFault: true)
@@ -69,7 +69,7 @@ import Testing
 
     @Test func `summaries say what is resident and what is locked`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(8), protection: [.read, .write], flags: [.private, .anonymous])
         try task.mlock(region[2..<6], onFault: true)

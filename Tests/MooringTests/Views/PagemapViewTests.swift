@@ -11,7 +11,7 @@ import Testing
 
     @Test func `tells written, read, absent and file pages apart`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(3), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[0..<1], .write)
@@ -33,7 +33,7 @@ import Testing
 
     @Test func `a fork shares pages until one side writes`() throws {
         let machine = try Machine.small()
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let region = try parent.mmap(
             length: .pages(2), protection: [.read, .write], flags: [.private, .anonymous])
         try parent.access(region, .write)
@@ -50,7 +50,7 @@ import Testing
 
     @Test func `a page out of the program's reach is there all the same`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .pages(4), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[0..<3], .write)
@@ -64,7 +64,7 @@ import Testing
 
     @Test func `covers every page that a region touches`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             length: .mebibytes(5), protection: [.read, .write], flags: [.private, .anonymous])
         try task.access(region[600..<601], .write)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct SmapsViewTests {
     @Test func `prints a paragraph as the kernel does`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let region = try task.mmap(
             address: 0x1000_0000_0000, length: .pages(4), protection: [.read, .write],
             flags: [.private, .anonymous, .fixed])
@@ -72,7 +72,7 @@ import Testing
 
     @Test func `shares a page among those that map it`() throws {
         let machine = try Machine.small()
-        let parent = try machine.spawn()
+        let parent = machine.spawn()
         let region = try parent.mmap(
             length: .pages(6), protection: [.read, .write], flags: [.private, .anonymous])
         try parent.access(region, .write)
@@ -98,7 +98,7 @@ import Testing
 
     @Test func `locked memory counts by share`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let file = machine.makeFile(named: "/memfd:x (deleted)", kind: .memory, length: .pages(4))
         let regions = try (0..<2).map { _ in
             try task.mmap(
@@ -114,7 +114,7 @@ import Testing
 
     @Test func `the sums of smaps are those of rollup and status`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let program = machine.makeFile(named: "/bin/p", kind: .disk, length: .pages(16))
         try task.loadProgram(program)
         _ = task.brk(0x5555_5555_D000 + 0x21000)

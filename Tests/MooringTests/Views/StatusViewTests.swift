@@ -7,7 +7,7 @@ import Testing
 @Suite struct StatusViewTests {
     @Test func `prints status and statm as the kernel does`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let program = machine.makeFile(named: "/tmp/p7", kind: .disk, length: .pages(16))
         try task.loadProgram(program)
         let library = machine.makeFile(named: "/lib/l.so", kind: .disk, length: .pages(16))
@@ -53,7 +53,7 @@ import Testing
 
     @Test func `figures follow what a process does`() throws {
         let machine = try Machine.small()
-        let task = try machine.spawn()
+        let task = machine.spawn()
         let idle = task.figures()
         #expect(idle.virtual == 0)
         #expect(idle.tables == 0)
