@@ -16,11 +16,15 @@
 
 enum { page_bytes = 4096, line_bytes = 64 };
 
+// Each fiber draws from a lane of its own, so that where its memory lies does not depend on what
+// the others draw meanwhile; what runs outside of fibers has the first lane, half of all.
+enum { lane_count = 17 };
+
 struct explorer_arena {
     char *memory;
     size_t capacity;
-    size_t used;
-    size_t frozen_used;
+    size_t used[lane_count];
+    size_t frozen_used[lane_count];
     bool is_frozen;
     /// Numbers of the pages that were written since the arena was frozen, in order of the first.
     uint32_t *written;
@@ -28,9 +32,17 @@ struct explorer_arena {
 };
 
 static __thread explorer_arena *arena_in_use;
+static __thread unsigned lane_in_use;
+
+static size_t lane_start(const explorer_arena *arena, unsigned lane) {
+    if (lane == 0) return 0;
+    return arena->capacity / 2 + arena->capacity / 2 / (lane_count - 1) * (lane - 1);
+}
 
 explorer_arena *explorer_arena_create(size_t capacity) {
-    capacity = (capacity + page_bytes - 1) & ~(size_t)(page_bytes - 1);
+    // Lanes are whole pages.
+    size_t unit = 2 * (lane_count - 1) * page_bytes;
+    capacity = (capacity + unit - 1) / unit * unit;
     char *memory = mmap(NULL, 2 * capacity, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return NULL;
@@ -47,6 +59,7 @@ explorer_arena *explorer_arena_create(size_t capacity) {
     arena->memory = memory;
     arena->capacity = capacity;
     arena->written = written;
+    for (unsigned lane = 0; lane < lane_count; lane++) arena->used[lane] = lane_start(arena, lane);
     return arena;
 }
 
@@ -59,13 +72,17 @@ void explorer_arena_destroy(explorer_arena *arena) {
 
 void explorer_arena_use(explorer_arena *arena) { arena_in_use = arena; }
 
+void explorer_set_lane(unsigned lane) { lane_in_use = lane; }
+
 void *explorer_arena_allocate(size_t bytes, size_t alignment) {
     explorer_arena *arena = arena_in_use;
     if (arena == NULL) return NULL;
     if (alignment < 16) alignment = 16;
-    size_t start = (arena->used + alignment - 1) & ~(alignment - 1);
-    if (start > arena->capacity || bytes > arena->capacity - start) return NULL;
-    arena->used = start + bytes;
+    unsigned lane = lane_in_use;
+    size_t end = lane + 1 < lane_count ? lane_start(arena, lane + 1) : arena->capacity;
+    size_t start = (arena->used[lane] + alignment - 1) & ~(alignment - 1);
+    if (start > end || bytes > end - start) return NULL;
+    arena->used[lane] = start + bytes;
     return arena->memory + start;
 }
 
@@ -78,7 +95,7 @@ bool explorer_arena_contains(uintptr_t address, size_t *offset) {
 
 bool explorer_arena_freeze(explorer_arena *arena) {
     arena->is_frozen = true;
-    arena->frozen_used = arena->used;
+    memcpy(arena->frozen_used, arena->used, sizeof arena->used);
     arena->written_count = 0;
     return mprotect(arena->memory, arena->capacity, PROT_READ) == 0;
 }
@@ -101,7 +118,7 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
 
 uint64_t explorer_arena_fingerprint(const explorer_arena *arena) {
     // A sum over lines, so that the order in which pages were first written does not matter.
-    uint64_t sum = arena->used;
+    uint64_t sum = 0;
     for (size_t index = 0; index < arena->written_count; index++) {
         size_t offset = (size_t)arena->written[index] * page_bytes;
         const char *now = arena->memory + offset;
@@ -123,7 +140,7 @@ void explorer_arena_restore(explorer_arena *arena) {
         char *now = arena->memory + (size_t)arena->written[index] * page_bytes;
         memcpy(now, now + arena->capacity, page_bytes);
     }
-    arena->used = arena->frozen_used;
+    memcpy(arena->used, arena->frozen_used, sizeof arena->used);
 }
 
 size_t explorer_arena_written_pages(const explorer_arena *arena) { return arena->written_count; }

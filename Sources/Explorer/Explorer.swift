@@ -56,6 +56,13 @@ public struct Failure: Sendable {
     public var schedule: Schedule
     /// A number for everything that the run did: the same in each run that repeats it.
     public var digest: UInt64
+
+    /// A failure.
+    public init(finding: Finding, schedule: Schedule, digest: UInt64) {
+        self.finding = finding
+        self.schedule = schedule
+        self.digest = digest
+    }
 }
 
 /// Looks for schedules of a subject that end badly.
@@ -97,6 +104,7 @@ public final class Explorer {
     ///   - schedules: The most runs.
     ///   - duration: The longest time, looked at between runs.
     ///   - progress: Told of the figures so far, about every 4,096 runs.
+    /// - Returns: What was done and found.
     /// - Throws: ``ExplorerFailure``, and what the subject throws when it is reset.
     public func search(
         _ method: SearchMethod, schedules: Int = .max, duration: Duration? = nil,
@@ -185,11 +193,25 @@ public final class Explorer {
             finding: finding, schedule: execution.trace.schedule, digest: execution.digest)
     }
 
-    /// Points of the code that the last search came to and never left by a preemption.
+    /// Points of the code that the last search came to and never left by a preemption, as far as
+    /// runs without preemptions come to them.
     ///
     /// Takes milliseconds for each.
-    public func placesNeverPreempted() -> [Place] {
-        coverage.neverPreempted { subject.isPlace($0) }
+    ///
+    /// - Throws: As ``replay(_:)``.
+    public func placesNeverPreempted() throws -> [Place] {
+        let left = coverage.neverPreempted
+        var seen: Set<UInt> = []
+        execution.wantsStack = { _, _, site in left.contains(site) && seen.insert(site).inserted }
+        defer { execution.wantsStack = nil }
+        var places: Set<Place> = []
+        for first in 0..<execution.threadCount {
+            _ = try replay(Schedule([Schedule.Stretch(thread: first, steps: 1)]))
+            for stack in execution.stacks.values {
+                if let place = Place(of: stack, where: subject.isPlace) { places.insert(place) }
+            }
+        }
+        return places.sorted { ($0.file, $0.line) < ($1.file, $1.line) }
     }
 
     // MARK: Repeating

@@ -26,7 +26,8 @@ struct MooringCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, RecordCommand.self, ImportCommand.self, BenchCommand.self, ExploreCommand.self,
+            RunCommand.self, RecordCommand.self, ImportCommand.self, BenchCommand.self,
+            ExploreCommand.self,
             CountersCommand.self, FlagsCommand.self,
         ])
 }

@@ -14,7 +14,7 @@ extension Race {
         mutations: [.faultsWithoutLooking]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(2)
         // The table and the group are there; the race is about the page.
         try task.access(region[1..<2], .write)
@@ -34,7 +34,7 @@ extension Race {
         mutations: [.replacesWithoutLooking]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(1)
         try task.access(region, .write)
         let child = try task.fork()
@@ -54,11 +54,12 @@ extension Race {
     /// A parent and its child write the page that they share; the last sharer may write in place.
     private static let lastSharer = Race(
         name: "copy-on-write",
-        summary: "parent and child copy one page at once, and one writes what the other still copies",
+        summary:
+            "parent and child copy one page at once, and one writes what the other still copies",
         mutations: [.copiesLate]
     ) {
         let machine = try Stage.machine(contents: .bytes)
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(1)
         try task.write([1, 1], at: region.address)
         let child = try task.fork().on(cpu: 2)
@@ -86,7 +87,7 @@ extension Race {
         mutations: [.unmapShares]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(2)
         try task.access(region[1..<2], .write)
         machine.drainBatches()
@@ -107,7 +108,7 @@ extension Race {
         mutations: [.keepsRemembering]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(2)
         try task.access(region[0..<1], .write)
         try task.on(cpu: 2).access(region[0..<1], .write)

@@ -13,7 +13,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(2))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 2)
         try task.access(region[0..<1], .read)
         _ = try file.read(at: .pages(1), length: .pages(1))
@@ -36,7 +36,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
         _ = try file.read(at: .bytes(0), length: .pages(1))
         machine.drainBatches()
@@ -52,13 +52,14 @@ extension Race {
     /// A mapping moves while truncation walks the mappings of its file.
     private static let moveWalk = Race(
         name: "mremap-walk",
-        summary: "a walk of the reverse map looks for a page that mremap moves, and finds it neither "
+        summary:
+            "a walk of the reverse map looks for a page that mremap moves, and finds it neither "
             + "at its old place nor at its new one",
         mutations: [.movesUnseen]
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(2))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let second = try task.mapShared(file, 1, from: 1)
         try task.access(second, .write)
         // The page moves to where it joins a mapping that a walk comes to first.
@@ -87,7 +88,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
         try task.access(region, .write)
         machine.drainBatches()
@@ -105,7 +106,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(3))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 3)
         try task.access(region, .write)
         machine.drainBatches()

@@ -12,7 +12,7 @@ extension Race {
         mutations: [.forkShares]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(1)
         let notes = Notes()
         return Scene(
@@ -36,7 +36,7 @@ extension Race {
         mutations: [.forkInheritsFuture]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         _ = try task.mapPrivate(1)
         let notes = Notes()
         return Scene(

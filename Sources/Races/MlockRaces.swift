@@ -4,7 +4,9 @@ import Mooring
 
 extension Race {
     static let mlockRaces = [
-        munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers, mlockDrainedLate,
+        munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers,
+        mlockDrainedLate,
+        markDrainedLate,
         freedWhileMarked,
     ]
 
@@ -18,16 +20,21 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = try machine.spawn(on: 1)
-        let other = try machine.spawn(on: 2)
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
         let seen = try one.mapShared(file, 1)
         let locked = try other.mapShared(file, 1)
         // Brought in on CPU 1: it waits in that CPU's batch.
         try one.access(seen, .read)
-        try other.mlock(locked)
         return Scene(
             machine: machine,
-            cpus: [{ machine.drainBatches(ofCPU: 1) }, { try other.munlock(locked) }],
+            cpus: [
+                { machine.drainBatches(ofCPU: 1) },
+                {
+                    try other.mlock(locked)
+                    try other.munlock(locked)
+                },
+            ],
             check: {
                 machine.drainBatches()
                 try expect("frames that are unevictable", machine.total(.unevictable), 0)
@@ -42,8 +49,8 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = try machine.spawn(on: 1)
-        let other = try machine.spawn(on: 2)
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
         let seen = try one.mapShared(file, 1)
         let locked = try other.mapShared(file, 1)
         try other.access(locked, .read)
@@ -53,7 +60,16 @@ extension Race {
         try one.access(seen, .read)
         return Scene(
             machine: machine,
-            cpus: [{ machine.drainBatches(ofCPU: 1) }, { try other.mlock(locked) }],
+            cpus: [
+                {
+                    machine.drainBatches(ofCPU: 1)
+                    try one.access(seen, .read)
+                },
+                {
+                    try other.mlock(locked)
+                    machine.drainBatches(ofCPU: 2)
+                },
+            ],
             check: {
                 machine.drainBatches()
                 if !machine.unevictableListAgrees {
@@ -70,7 +86,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
         _ = try file.read(at: .bytes(0), length: .pages(1))
         machine.drainBatches()
@@ -94,7 +110,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
         try task.mlock(region)
         machine.drainBatches()
@@ -112,7 +128,7 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let tasks = try [machine.spawn(on: 1), machine.spawn(on: 2)]
+        let tasks = [machine.spawn(on: 1), machine.spawn(on: 2)]
         let regions = try tasks.map { try $0.mapShared(file, 1) }
         for (task, region) in zip(tasks, regions) { try task.access(region, .read) }
         machine.drainBatches()
@@ -138,12 +154,12 @@ extension Race {
     private static let mlockDrainedLate = Race(
         name: "mlock-after-munlock",
         summary: "a request to lock is carried out after the munlock of the same mapping",
-        mutations: [.owesNothing, .marksLate]
+        mutations: [.owesNothing]
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = try machine.spawn(on: 1)
-        let other = try machine.spawn(on: 2)
+        let task = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
         let region = try task.mapShared(file, 1)
         let held = try other.mapShared(file, 1)
         try other.access(held, .read)
@@ -169,6 +185,34 @@ extension Race {
             })
     }
 
+    /// One CPU faults a page of a locked VMA in, another unlocks the VMA; nobody else has it.
+    private static let markDrainedLate = Race(
+        name: "mark-after-munlock",
+        summary: "a page is marked after the munlock of the same mapping, and stays so for ever",
+        mutations: [.marksLate]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.mlock(region, onFault: true)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    try task.access(region, .read)
+                    machine.drainBatches(ofCPU: 1)
+                },
+                { try task.on(cpu: 2).munlock(region) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
     /// A page that was locked and is not mapped any more loses its last two holders at once, as one
     /// that is isolated while its process ends does.
     private static let freedWhileMarked = Race(
@@ -178,12 +222,20 @@ extension Race {
     ) {
         let machine = try Stage.machine()
         let frame = machine.makeMarkedFrame(references: 2)
+        let task = machine.spawn(on: 1)
+        let region = try task.mapPrivate(1)
         return Scene(
             machine: machine,
             cpus: [
-                { machine.release(frame, onCPU: 1) }, { machine.release(frame, onCPU: 2) },
+                {
+                    machine.release(frame, onCPU: 1)
+                    // Takes the frame again if it is free.
+                    try task.access(region, .write)
+                },
+                { machine.release(frame, onCPU: 2) },
             ],
             check: {
+                machine.drainBatches()
                 try expect("frames freed while marked", machine.total(.unevictableCleared), 1)
                 try expect("frames that are mlocked", machine.total(.mlock), 0)
             })

@@ -12,8 +12,8 @@ extension Race {
         mutations: [.drainsBusyCPUs]
     ) {
         let machine = try Stage.machine(memory: .mebibytes(4), overcommit: .always)
-        let task = try machine.spawn(on: 1)
-        let other = try machine.spawn(on: 2)
+        let task = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
         let region = try task.mapPrivate(1100)
         let wanted = try other.mapPrivate(4)
         try other.access(wanted[0..<1], .write)
@@ -40,7 +40,7 @@ extension Race {
         mutations: [.drainsWithoutEntering]
     ) {
         let machine = try Stage.machine()
-        let task = try machine.spawn(on: 1)
+        let task = machine.spawn(on: 1)
         let region = try task.mapPrivate(3)
         try task.access(region[0..<2], .write)
         return Scene(

@@ -74,7 +74,8 @@ extension Machine.Task {
     }
 
     /// Maps pages of a file, shared.
-    func mapShared(_ file: Machine.File, _ pages: UInt64, from offset: UInt64 = 0) throws -> Region {
+    func mapShared(_ file: Machine.File, _ pages: UInt64, from offset: UInt64 = 0) throws -> Region
+    {
         try mmap(
             length: .pages(pages), protection: [.read, .write], flags: .shared, file: file,
             offset: .pages(offset))

@@ -74,6 +74,9 @@ void explorer_arena_destroy(explorer_arena *arena);
 /// Lets this thread's calls of `explorer_arena_allocate` draw from an arena, or from none.
 void explorer_arena_use(explorer_arena *arena);
 
+/// Who draws from the arena: 0 outside of fibers, else a fiber's number from 1 to 16.
+void explorer_set_lane(unsigned lane);
+
 /// Memory of the thread's arena; NULL where it has none or nothing is left. Never given back.
 void *explorer_arena_allocate(size_t bytes, size_t alignment);
 

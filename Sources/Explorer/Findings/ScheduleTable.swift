@@ -29,29 +29,38 @@ extension Explorer {
     ///
     /// - Throws: As ``replay(_:)``.
     public func table(of failure: Failure) throws -> ScheduleTable {
-        execution.recordsStacks = true
-        defer { execution.recordsStacks = false }
-        let result = try replay(failure.schedule)
+        _ = try replay(failure.schedule)
         let trace = execution.trace
         let shared = sharedObjects()
         var rows: [ScheduleTable.Row] = []
+        var keys: [Execution.StackKey] = []
+        var points = Array(repeating: -1, count: execution.threadCount)
         for index in 0..<trace.stepCount {
             let step = trace.steps[index]
-            let isShared = trace.accesses(of: index).contains { shared.contains($0.object) }
-            // Where nothing is shared a place says little, and costs milliseconds.
-            let stack = isShared ? execution.stacks[index] : nil
-            let action: String
-            if step.object < 0 {
-                action = "begins"
-            } else {
-                let address = execution.objects[Int(step.object)].pointee.address
-                action = "\(step.point.verb) \(execution.name(at: address))"
-            }
+            let thread = Int(step.thread)
+            keys.append(Execution.StackKey(thread: thread, point: points[thread]))
+            points[thread] += 1
+            let action =
+                step.object < 0
+                ? "begins"
+                : "\(step.point.verb) \(execution.name(ofObject: Int(step.object)))"
             rows.append(
                 ScheduleTable.Row(
-                    thread: Int(step.thread), action: action, place: stack.flatMap { Place(of: $0, where: subject.isPlace) },
-                    isShared: isShared,
+                    thread: thread, action: action, place: nil,
+                    isShared: trace.accesses(of: index).contains { shared.contains($0.object) },
                     isPreemption: step.isPreemption))
+        }
+        // Where nothing is shared a place says little, and takes milliseconds.
+        let wanted = Set(keys.indices.filter { rows[$0].isShared }.map { keys[$0] })
+        execution.wantsStack = { thread, point, _ in
+            wanted.contains(Execution.StackKey(thread: thread, point: point))
+        }
+        defer { execution.wantsStack = nil }
+        let result = try replay(failure.schedule)
+        for index in rows.indices {
+            rows[index].place = execution.stacks[keys[index]].flatMap {
+                Place(of: $0, where: subject.isPlace)
+            }
         }
         return ScheduleTable(
             threads: (0..<execution.threadCount).map { execution.name(of: $0) }, rows: rows,
@@ -104,6 +113,7 @@ extension ScheduleTable: CustomStringConvertible {
     /// The table as text.
     ///
     /// - Parameter folds: Whether rows in which a thread touches only what is its own become one.
+    /// - Returns: Lines, the last of them the finding.
     public func text(folds: Bool) -> String {
         var lines: [(thread: Int, text: String)] = []
         var folded = 0
@@ -122,7 +132,9 @@ extension ScheduleTable: CustomStringConvertible {
             lines.append((row.thread, row.text))
         }
         let widths = threads.indices.map { thread in
-            lines.reduce(threads[thread].count) { $1.thread == thread ? max($0, $1.text.count) : $0 }
+            lines.reduce(threads[thread].count) {
+                $1.thread == thread ? max($0, $1.text.count) : $0
+            }
         }
         var text = ScheduleTable.line(threads, widths) + "\n"
         text += ScheduleTable.line(widths.map { String(repeating: "─", count: $0) }, widths) + "\n"

@@ -4,7 +4,10 @@ extension Explorer {
     /// The schedule with the fewest changes of thread that still leads to a finding of the same
     /// kind, as far as leaving out and moving stretches comes to one.
     ///
-    /// - Parameter runs: The most runs that it may take.
+    /// - Parameters:
+    ///   - failure: What to shrink.
+    ///   - runs: The most runs that it may take.
+    /// - Returns: The failure with the shorter schedule, or the same.
     /// - Throws: As ``search(_:schedules:duration:progress:)``.
     public func shrink(_ failure: Failure, runs: Int = 20_000) throws -> Failure {
         var best = failure

@@ -47,6 +47,8 @@ final class Execution {
         /// When it began to sleep.
         var since: Int32 = 0
         var look = Look.none
+        /// How many points it has come to.
+        var points = 0
     }
 
     let subject: any Subject
@@ -57,11 +59,13 @@ final class Execution {
     let detector: RaceDetector
     /// A run with more steps has no end.
     var stepLimit = 20_000
-    /// Whether runs note where in the code each step and a trap are; costs microseconds a step.
-    var recordsStacks = false
-    /// For each step of the last run the stack that came to its point.
-    private(set) var stacks: [Backtrace?] = []
-    private var arrivals: [Backtrace?] = []
+    /// Which points' stacks a run notes; `nil` for none, not even a trap's.
+    ///
+    /// Asked with the thread, how many points it has come to before, and the address of the code. A
+    /// stack takes milliseconds.
+    var wantsStack: ((Int, Int, UInt) -> Bool)?
+    /// The stacks that were noted, by thread and by how many points it had come to before.
+    private(set) var stacks: [StackKey: Backtrace] = [:]
     private var trapStack: Backtrace?
     /// Sites of points, how often they were come to and left by a preemption.
     var coverage: Coverage?
@@ -138,8 +142,7 @@ final class Execution {
         detector.reset()
         finding = nil
         trapStack = nil
-        stacks.removeAll(keepingCapacity: true)
-        arrivals = recordsStacks ? Array(repeating: nil, count: threadCount) : []
+        stacks.removeAll()
         freedCount = 0
         running = -1
         self.strategy = strategy
@@ -158,6 +161,7 @@ final class Execution {
             explorer_fiber_switch(&main, fibers[first].context)
         }
         explorer_set_current(previous)
+        explorer_set_lane(0)
         explorer_set_exclusivity_checks(true)
         self.strategy = nil
         defer { subject.endRun() }
@@ -224,7 +228,7 @@ final class Execution {
     }
 
     private func endWithTrap(_ trap: explorer_trap) {
-        if recordsStacks { trapStack = try? Backtrace.capture(limit: 40) }
+        if wantsStack != nil { trapStack = try? Backtrace.capture(limit: 40) }
         end(
             with: Finding(
                 .trap, "the processor stopped \(name(of: running)) with signal \(trap.signal)"))
@@ -257,21 +261,44 @@ final class Execution {
                 objects[object].pointee.holder = -1
             }
         case .sleep:
+            // Others may still run between the decision to sleep and the sleep.
+            stand(at: .load, object, site)
             fiber.pointee.status = .sleeping
             fiber.pointee.since = Int32(trace.stepCount)
         default: break
         }
+        stand(at: point, object, site)
+    }
+
+    /// The running thread stands at a point until it is chosen to pass it.
+    @inline(__always)
+    private func stand(at point: Point, _ object: Int, _ site: UInt) {
+        let fiber = fibers + running
         if point != .wait { fiber.pointee.look = .none }
         fiber.pointee.point = point
         fiber.pointee.object = Int32(object)
         fiber.pointee.site = site
-        if recordsStacks { arrivals[running] = try? Backtrace.capture(limit: 40) }
+        if wantsStack != nil { noteStack(site) }
+        fiber.pointee.points &+= 1
         let next = choose()
         if next == running {
             begin(next)
         } else {
             leave(for: next)
         }
+    }
+
+    /// Names a point of a run.
+    struct StackKey: Hashable {
+        let thread: Int
+        let point: Int
+    }
+
+    @inline(never)
+    private func noteStack(_ site: UInt) {
+        let point = fibers[running].points
+        guard let wantsStack, wantsStack(running, point, site) else { return }
+        stacks[StackKey(thread: running, point: point)] = try? Backtrace.capture(limit: 40)
     }
 
     /// A thread only says what it touches.
@@ -345,7 +372,10 @@ final class Execution {
     @inline(__always)
     private func begin(_ thread: Int) {
         let fiber = fibers + thread
-        running = thread
+        if running != thread {
+            running = thread
+            explorer_set_lane(UInt32(thread + 1))
+        }
         fiber.pointee.status = .ready
         if fiber.pointee.look == .granted { fiber.pointee.look = .used }
         trace.append(
@@ -358,7 +388,6 @@ final class Execution {
         if let coverage {
             if trace.stepCount > repeatedSteps { coverage.note(state: hash.value) }
         }
-        if recordsStacks { stacks.append(arrivals[thread]) }
         if trace.stepCount >= stepLimit { endlessly() }
     }
 
@@ -489,7 +518,8 @@ final class Execution {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for index in 0..<trace.stepCount {
             let step = trace.steps[index]
-            for word in [UInt64(step.thread), UInt64(step.point.rawValue), UInt64(step.object + 1)] {
+            for word in [UInt64(step.thread), UInt64(step.point.rawValue), UInt64(step.object + 1)]
+            {
                 hash = (hash ^ word) &* 0x100_0000_01B3
             }
         }
@@ -500,6 +530,9 @@ final class Execution {
 
     /// What tables call a thread.
     func name(of thread: Int) -> String { subject.name(ofThread: thread) }
+
+    /// What tables call the object with a number of the last run.
+    func name(ofObject number: Int) -> String { name(at: objects[number].pointee.address) }
 
     /// What tables call the object at an address.
     func name(at address: UInt) -> String {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Runtime
-
 /// What a search has seen.
 final class Coverage {
     /// A point in the code.
     private struct Site {
         var address: UInt = 0
         var isPreempted = false
-        var stack: Backtrace?
     }
 
     /// More states than this are not told apart.
@@ -46,7 +43,6 @@ final class Coverage {
                 guard siteCount < 512 else { return }
                 siteCount += 1
                 sites[slot].address = address
-                sites[slot].stack = try? Backtrace.capture(limit: 40)
                 break
             }
             slot = (slot &+ 1) & 1023
@@ -62,12 +58,9 @@ final class Coverage {
         sites.reduce(0) { $0 + ($1.address != 0 && !$1.isPreempted ? 1 : 0) }
     }
 
-    /// Where they are; takes milliseconds each.
-    func neverPreempted(where isPlace: (String) -> Bool) -> [Place] {
-        let places = sites.compactMap { site in
-            site.isPreempted ? nil : site.stack.flatMap { Place(of: $0, where: isPlace) }
-        }
-        return Set(places).sorted { ($0.file, $0.line) < ($1.file, $1.line) }
+    /// Addresses of the code of those.
+    var neverPreempted: Set<UInt> {
+        Set(sites.compactMap { $0.address != 0 && !$0.isPreempted ? $0.address : nil })
     }
 
     @inline(__always)

@@ -41,6 +41,7 @@ final class DepthFirstStrategy: Strategy {
     ///   - bound: The most preemptions of a run.
     ///   - reduces: Whether schedules that differ only in the order of independent steps count as
     ///     one.
+    ///   - threads: How many threads the subject has.
     init(bound: Int, reduces: Bool, threads: Int) {
         self.bound = bound
         reduction = reduces ? PartialOrder(threads: threads) : nil

@@ -65,11 +65,17 @@ struct PhysicalMemory {
     /// Clears a frame.
     @inline(__always)
     func zero(_ pfn: PFN) {
-        bytes(of: pfn).initializeMemory(as: UInt64.self, repeating: 0, count: 512)
+        let bytes = bytes(of: pfn)
+        SchedulingPoint.touch(.write, bytes)
+        bytes.initializeMemory(as: UInt64.self, repeating: 0, count: 512)
     }
 
     /// Copies one frame onto another.
     func copy(_ source: PFN, to destination: PFN) {
-        bytes(of: destination).copyMemory(from: bytes(of: source), byteCount: Int(pageSize))
+        let from = bytes(of: source)
+        let to = bytes(of: destination)
+        SchedulingPoint.touch(.read, from)
+        SchedulingPoint.touch(.write, to)
+        to.copyMemory(from: from, byteCount: Int(pageSize))
     }
 }

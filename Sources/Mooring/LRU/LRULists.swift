@@ -261,7 +261,8 @@ struct LRULists {
         // Every caller changes them.
         SchedulingPoint.touch(.write, nodes + node)
         // SAFETY: InlineArray lays its elements out in a row.
-        return (UnsafeMutableRawPointer(nodes + node)
+        return
+            (UnsafeMutableRawPointer(nodes + node)
             + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
             .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
     }
