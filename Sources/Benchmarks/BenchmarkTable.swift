@@ -2,6 +2,8 @@
 //
 // Results as a table for people.
 
+import LinuxHost
+
 /// Rows of `mooring bench` as text.
 package enum BenchmarkTable {
     private static let titles = [
@@ -9,7 +11,13 @@ package enum BenchmarkTable {
         "at least", "",
     ]
 
-    /// The table with a line of titles; a line below it for each row the host's kernel forbids.
+    /// Rows in which the engine touches many pages at one call.
+    private static let ranges: [KernelTimings.Name] = [
+        .anonTouch, .anonRead, .mlockOnFaultTouch, .fileTouch, .copyOnWrite,
+    ]
+
+    /// The table with a line of titles; below it how some rows are to be read, and a line for each
+    /// that the host's kernel forbids.
     package static func text(_ results: [BenchmarkResult]) -> String {
         let lines = [titles] + results.map(cells)
         let widths = titles.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -24,6 +32,14 @@ package enum BenchmarkTable {
                 row += "  "
             }
             text += row.trimmingTrailingSpaces + "\n"
+        }
+        let ranges = results.map(\.name).filter { name in
+            BenchmarkTable.ranges.contains { $0.rawValue == name }
+        }
+        if !ranges.isEmpty {
+            text +=
+                "\nOne call of the engine for a whole range, each page with a fault of its own:\n"
+            text += "  \(ranges.joined(separator: ", "))\n"
         }
         for result in results {
             if let reason = result.kernelUnavailable {

@@ -20,8 +20,8 @@ int host_reopen(int descriptor, int flags) {
     return opened < 0 ? -errno : opened;
 }
 
-int host_memory_file(const char *name) {
-    int file = memfd_create(name, MFD_CLOEXEC);
+int host_memory_file(const char *name, int is_sealable) {
+    int file = memfd_create(name, MFD_CLOEXEC | (is_sealable ? MFD_ALLOW_SEALING : 0));
     return file < 0 ? -errno : file;
 }
 
@@ -37,6 +37,10 @@ int host_disk_file(const char *directory) {
     if (file < 0) return -errno;
     unlink(path);
     return file;
+}
+
+int host_add_seals(int descriptor, int seals) {
+    return fcntl(descriptor, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
 int host_punch_hole(int descriptor, int64_t offset, int64_t length) {

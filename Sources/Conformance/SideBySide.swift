@@ -69,6 +69,10 @@ package struct SideBySide {
     }
 
     private mutating func follow(_ operation: Operation, _ outcome: Outcome) {
+        if case .signal(.outOfMemory, _) = outcome {
+            for system in systems { system.kill(operation.process) }
+            living.removeAll { $0 == operation.process }
+        }
         guard case .value = outcome else { return }
         switch operation.call {
         case .spawn: living.append(operation.process)

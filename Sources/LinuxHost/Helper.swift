@@ -58,6 +58,8 @@ final class Helper {
     var descriptors: [FileID: Int32] = [:]
     /// Whether it holds CAP_IPC_LOCK; no RLIMIT_MEMLOCK applies then.
     var holdsLockPrivilege = false
+    /// Whether it has whatever other privileges it was started with.
+    var isAdministrator = true
     /// The faults on its own pages.
     var ownFaults = FaultFigures()
     /// The hard limits it was told to have, which may be below those it really has.
@@ -178,6 +180,7 @@ final class Helper {
         let child = Helper(pid: pid_t(reply.value), channel: ends.0)
         child.descriptors = descriptors
         child.holdsLockPrivilege = holdsLockPrivilege
+        child.isAdministrator = isAdministrator
         child.hardLimits = hardLimits
         return .success(child)
     }

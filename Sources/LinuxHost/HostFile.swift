@@ -23,14 +23,15 @@ final class HostFile {
 
     private let backing: Backing
 
-    init(_ description: FileDescription) throws(SystemFailure) {
+    /// Makes a file.
+    ///
+    /// - Throws: `Errno` as memfd_create(2) or shmget(2) would, `SystemFailure` where the host
+    ///   cannot offer such a file.
+    init(_ description: FileDescription) throws {
         switch description.kind {
         case .memory:
-            let file = host_memory_file(description.name)
-            guard file >= 0 else {
-                throw SystemFailure(
-                    "memfd_create(2) failed on this host: \(Mooring.Errno(rawValue: -file)).")
-            }
+            let file = host_memory_file(description.name, description.isSealable ? 1 : 0)
+            guard file >= 0 else { throw Mooring.Errno(rawValue: -file) }
             backing = try HostFile.share(file, description)
         case .disk:
             backing = try HostFile.share(HostFile.unlinkedFile(), description)
@@ -97,19 +98,14 @@ final class HostFile {
                 + "writable directory of a disk. Set TMPDIR to one.")
     }
 
-    private static func segment(
-        _ description: FileDescription
-    ) throws(SystemFailure) -> Backing {
+    private static func segment(_ description: FileDescription) throws -> Backing {
         let mode: Int32 =
             (description.access.contains(.read) ? 0o400 : 0)
             | (description.access.contains(.write) ? 0o200 : 0)
         // The host attaches it before the permissions become those of the work.
-        let identifier = shmget(IPC_PRIVATE, Int(clamping: description.length), IPC_CREAT | 0o600)
-        guard identifier >= 0 else {
-            throw SystemFailure(
-                "A shared memory segment of \(description.length) bytes cannot be made on this "
-                    + "host: \(lastError()).")
-        }
+        let identifier = shmget(
+            IPC_PRIVATE, Int(truncatingIfNeeded: description.length), IPC_CREAT | 0o600)
+        guard identifier >= 0 else { throw lastError() }
         let attached = shmat(identifier, nil, 0)
         let error = lastError()
         var state = shmid_ds()
@@ -165,6 +161,11 @@ final class HostFile {
         let file = try hostDescriptor("ftruncate")
         let result = ftruncate(file, off_t(truncatingIfNeeded: length))
         return result < 0 ? .failed(lastError()) : .value(0)
+    }
+
+    func add(_ seals: FileSeals) throws(SystemFailure) -> Outcome {
+        let result = host_add_seals(try descriptorForSharing(), Int32(seals.rawValue))
+        return result < 0 ? .failed(Mooring.Errno(rawValue: -result)) : .value(0)
     }
 
     func punchHole(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {

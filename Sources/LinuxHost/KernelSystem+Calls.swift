@@ -10,6 +10,10 @@ import Workloads
 /// CAP_IPC_LOCK as a bit of a capability set.
 let lockPrivilege: UInt32 = 1 << 14
 
+/// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN,
+/// CAP_SYS_NICE, CAP_SYS_RESOURCE.
+private let administratorPrivileges: UInt32 = 1 << 15 | 1 << 17 | 1 << 21 | 1 << 23 | 1 << 24
+
 extension KernelSystem {
     /// Carries out a call that concerns one living process only.
     func carryOut(_ call: Call, on helper: Helper) throws -> Outcome {
@@ -120,8 +124,12 @@ extension KernelSystem {
         case .setLockPrivilege(let isHeld):
             try setLockPrivilege(isHeld, helper)
             return .value(0)
+        case .setAdministrator(let isHeld):
+            try setAdministrator(isHeld, helper)
+            return .value(0)
 
-        case .createFile, .ftruncate, .punchHole, .readFile, .writeFile, .spawn, .fork, .exit:
+        case .createFile, .ftruncate, .seal, .punchHole, .readFile, .writeFile, .spawn, .fork,
+            .exit:
             preconditionFailure("perform(_:) keeps these for itself")
         }
     }
@@ -204,6 +212,7 @@ extension KernelSystem {
         // Eight bytes of address and four of node a page, and room for them in one request.
         let pieceLimit: UInt64 = 128
         var done: UInt64 = 0
+        var found: [Int32] = []
         repeat {
             let piece = min(pages - done, pieceLimit)
             var payload: [UInt8] = []
@@ -214,11 +223,16 @@ extension KernelSystem {
             }
             let reply = try helper.call(
                 .movePages, 0, piece, Helper.payloadIn, node == nil ? 0 : nodes,
-                Helper.payloadOut, UInt64(flags), payload: payload)
+                Helper.payloadOut, UInt64(flags), payload: payload, replyLength: Int(piece * 4))
             guard reply.value == 0 else { return reply.outcome }
+            reply.payload.withUnsafeBytes { nodes in
+                for page in 0..<Int(piece) {
+                    found.append(nodes.loadUnaligned(fromByteOffset: page * 4, as: Int32.self))
+                }
+            }
             done += piece
         } while done < pages
-        return .value(0)
+        return .nodes(found)
     }
 
     private func mlockall(_ flags: LockAllFlags, _ helper: Helper) throws -> Outcome {
@@ -250,6 +264,7 @@ extension KernelSystem {
             guard !reply.failed else { return reply.outcome }
             // LINUX: execve gives a program of root's all capabilities again.
             if !helper.holdsLockPrivilege { try setLockPrivilege(false, helper) }
+            if !helper.isAdministrator { try setAdministrator(false, helper) }
             return .value(0)
         }
     }
@@ -278,8 +293,11 @@ extension KernelSystem {
         } else {
             newSoft = min(newSoft, newHard)
         }
-        let outcome = try helper.prlimit(resource, soft: newSoft, hard: newHard).outcome
         let believed = helper.hardLimits[resource] ?? current.hard
+        if !helper.isAdministrator, askedSoft <= askedHard, askedHard > believed {
+            return .failed(.EPERM)
+        }
+        let outcome = try helper.prlimit(resource, soft: newSoft, hard: newHard).outcome
         if outcome == .failed(.EPERM) || askedHard > believed && askedHard <= current.hard {
             throw SystemFailure(
                 "The hard limit on \(resource) cannot be raised to "
@@ -292,24 +310,33 @@ extension KernelSystem {
     }
 
     private func setLockPrivilege(_ isHeld: Bool, _ helper: Helper) throws {
-        let reply = try helper.capabilities()
-        var sets = reply.payload
-        let byte = Int(lockPrivilege.trailingZeroBitCount / 8)
-        let bit = UInt8(lockPrivilege >> (8 * UInt32(byte)))
+        try setPrivileges(lockPrivilege, called: "CAP_IPC_LOCK", isHeld, helper)
+        helper.holdsLockPrivilege = isHeld
+    }
+
+    private func setAdministrator(_ isHeld: Bool, _ helper: Helper) throws {
+        try setPrivileges(
+            administratorPrivileges, called: "An administrator's privileges", isHeld, helper)
+        helper.isAdministrator = isHeld
+    }
+
+    private func setPrivileges(
+        _ bits: UInt32, called name: String, _ isHeld: Bool, _ helper: Helper
+    ) throws {
+        var sets = try helper.capabilities().payload
         // The effective set comes first, then the permitted one.
-        if isHeld {
-            sets[byte] |= bit
-        } else {
-            sets[byte] &= ~bit
+        sets.withUnsafeMutableBytes { sets in
+            let effective = sets.loadUnaligned(as: UInt32.self)
+            sets.storeBytes(
+                of: isHeld ? effective | bits : effective & ~bits, as: UInt32.self)
         }
         let result = try helper.call(
             .capset, Helper.payloadIn, Helper.payloadIn + 8, payload: capabilityHeader + sets)
         guard !result.failed else {
             throw SystemFailure(
-                "CAP_IPC_LOCK cannot be \(isHeld ? "given to" : "taken from") a process on this "
+                "\(name) cannot be \(isHeld ? "given to" : "taken from") a process on this "
                     + "host: \(result.outcome). Run as root, or without setting the privilege.")
         }
-        helper.holdsLockPrivilege = isHeld
     }
 
     // MARK: Signals

@@ -58,6 +58,24 @@ package final class KernelSystem: MemorySystem {
         preferAsVictim()
     }
 
+    /// Why this host's kernel cannot stand for a machine; `nil` if it can.
+    ///
+    /// Most settings are a machine's own affair, and a kernel passes over them. Those that decide
+    /// what calls answer must be what the host has: they cannot be set for the work alone.
+    package static func refusal(of settings: MachineSettings) -> String? {
+        // A helper has two areas of its own.
+        let wanted: [(name: String, value: Int?)] = [
+            ("overcommit_memory", settings.overcommit),
+            ("max_map_count", settings.maxMapCount.map { $0 + 2 }),
+        ]
+        for case (let name, let value?) in wanted {
+            let text = (try? hostText("/proc/sys/vm/\(name)"))?.split(separator: "\n").first
+            guard let found = text.flatMap({ Int($0) }), found != value else { continue }
+            return "vm.\(name) is \(found) on this host, and the scenario is about \(value)"
+        }
+        return nil
+    }
+
     /// Makes helpers the first that the kernel kills when memory runs out, rather than the host.
     private func preferAsVictim() {
         let file = open("/proc/\(first.pid)/oom_score_adj", O_WRONLY | O_CLOEXEC)
@@ -78,10 +96,16 @@ package final class KernelSystem: MemorySystem {
             guard files[file] == nil else {
                 throw SystemFailure("File \(file.rawValue) exists already.")
             }
-            files[file] = try HostFile(description)
+            do {
+                files[file] = try HostFile(description)
+            } catch let error as Mooring.Errno {
+                return .failed(error)
+            }
             return .value(0)
         case .ftruncate(let file, let length):
             return try hostFile(file).truncate(to: length)
+        case .seal(let file, let seals):
+            return try hostFile(file).add(seals)
         case .punchHole(let file, let offset, let length):
             return try hostFile(file).punchHole(offset: offset, length: length)
         case .readFile(let file, let offset, let length):
@@ -128,6 +152,12 @@ package final class KernelSystem: MemorySystem {
             helpers[process] = helper
             return .value(result)
         }
+    }
+
+    package func kill(_ process: ProcessID) {
+        guard let helper = helpers.removeValue(forKey: process) else { return }
+        _ = Glibc.kill(helper.pid, SIGKILL)
+        helper.reap()
     }
 
     private func exit(_ process: ProcessID, _ helper: Helper) throws -> Outcome {

@@ -61,8 +61,8 @@ package struct Recorder {
     ///   - options: How to record.
     ///   - progress: Told what is being done.
     /// - Returns: The recording, and how the program ended.
-    /// - Throws: ``RecorderError`` where the host forbids or lacks something, and
-    ///   `ImportError` where events were lost.
+    /// - Throws: ``RecorderError`` where the host forbids or lacks something, `FileFailure` where the
+    ///   trace cannot be written, and `ImportError` where events were lost.
     package static func record(
         command: [String], to path: String, options: Options = Options(),
         progress: (Progress) -> Void = { _ in }
@@ -73,8 +73,9 @@ package struct Recorder {
                 problem: "there is no program \(command.first ?? "")",
                 remedy: "Name one that exists and is executable.")
         }
-        try HostPath.requireWritable(path)
-        if let kept = options.textPath { try HostPath.requireWritable(kept) }
+        // Before the program runs: what it did could not be kept.
+        try WorkFile.requireWritable(path)
+        if let kept = options.textPath { try WorkFile.requireWritable(kept) }
         let folder = try ScratchFolder()
         defer { folder.remove() }
 

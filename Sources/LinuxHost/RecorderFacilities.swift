@@ -132,14 +132,4 @@ enum HostPath {
     static func contents(_ path: String) -> String? {
         (try? WorkFile.bytes(of: path)).map { String(decoding: $0, as: UTF8.self) }
     }
-
-    /// Makes sure that a file can be made, before the work that is to end up in it.
-    static func requireWritable(_ path: String) throws(RecorderError) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        guard access(folder, W_OK | X_OK) == 0 else {
-            throw RecorderError(
-                problem: "\(path) cannot be written: \(String(cString: strerror(errno)))",
-                remedy: "Name a file in a folder that exists and that you may write to.")
-        }
-    }
 }

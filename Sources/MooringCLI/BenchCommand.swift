@@ -9,22 +9,31 @@ import Workloads
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Times the same memory operations on the engine and on this host's kernel.",
+        abstract: "Time the same memory operations on the engine and on this host's kernel.",
+        usage: "mooring bench [<options>]",
         discussion: """
             Samples of both are taken in turn, in processor time; the table shows medians. \
             Other work on the machine disturbs single figures, so judge by the speedup.
+
+            What touches pages is one call of the engine for a whole range, in which each page \
+            takes a fault of its own; with --all, anon-touch-each and anon-read-each are one call \
+            a page.
             """)
 
-    @Option(help: "Which side to time: both, mooring or kernel.")
+    @Option(
+        help: ArgumentHelp(
+            "Which side to time: both, mooring or kernel.", valueName: "system"))
     var on: BenchmarkOptions.Systems = .both
 
-    @Option(help: "Only benchmarks whose name contains this.")
+    @Option(help: ArgumentHelp("Only benchmarks whose name contains this.", valueName: "text"))
     var filter: String?
 
-    @Option(help: "How many samples of each to take.")
+    @Option(help: ArgumentHelp("How many samples of each to take.", valueName: "n"))
     var samples = 7
 
-    @Option(help: "How many pages, pairs, operations or faults a sample times.")
+    @Option(
+        help: ArgumentHelp(
+            "How many pages, pairs, operations or faults a sample times.", valueName: "n"))
     var pages = 32_768
 
     @Flag(help: "Also time the benchmarks that explain others.")
@@ -35,8 +44,8 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Carry out this benchmark's work once, for callgrind to count its instructions.",
-            discussion: "Benchmarks/instructions.sh uses it.", valueName: "name"))
+            "Carry out this benchmark's work once, for Benchmarks/instructions.sh to count.",
+            valueName: "name"))
     var instructions: String?
 
     func validate() throws {

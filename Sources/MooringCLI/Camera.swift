@@ -7,7 +7,7 @@ import Workloads
 /// each process's address space when that held most.
 final class Camera {
     private let system: EngineSystem
-    private let names: WorkloadNames
+    private let workload: Workload
     private var machinePicture: MachinePicture?
     private var mostUsed: UInt64 = 0
     private var spaces: [ProcessID: (resident: UInt64, picture: AddressSpacePicture)] = [:]
@@ -15,9 +15,9 @@ final class Camera {
     private static let cellLimit = 1 << 16
     private static let shownSpaces = 3
 
-    init(_ system: EngineSystem, names: WorkloadNames) {
+    init(_ system: EngineSystem, workload: Workload) {
         self.system = system
-        self.names = names
+        self.workload = workload
     }
 
     /// Looks at the machine; called some hundred times in a run.
@@ -61,8 +61,17 @@ final class Camera {
     private func picture(of process: ProcessID) -> AddressSpacePicture {
         let areas = (try? system.task(of: process).vmaSummaries()) ?? []
         return AddressSpacePicture(
-            process: process, name: names.name(of: process), moment: "at its peak",
+            process: process, name: name(of: process), moment: "at its peak",
             areas: areas.map(AddressSpacePicture.Area.init))
+    }
+
+    /// What a process is called now: a recorded one changes its name with the program it executes.
+    private func name(of process: ProcessID) -> String {
+        let name = (try? system.text(.status, of: process)).flatMap {
+            ViewText.field("Name", in: $0)
+        }
+        if case .recording = workload, let name, !name.isEmpty { return String(name) }
+        return workload.names.name(of: process)
     }
 }
 

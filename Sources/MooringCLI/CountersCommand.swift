@@ -18,12 +18,17 @@ struct CountersCommand: ParsableCommand {
 
     func run() throws {
         let work = try Source(path: source)
-        let system = try MachineOptions.system(machine.configuration(for: work.settings))
+        let system = try machine.system(for: work)
         var options = RunOptions()
         options.progress = { Terminal.progress(work.name, $0, $1) }
         do {
-            _ = try Runner(system: system, options: options).run(work.workload)
+            let summary = try Runner(system: system, options: options).run(work.workload)
             Terminal.clearLine()
+            if !summary.lost.isEmpty {
+                Terminal.note(
+                    "note: \(summary.skippedSteps) steps were skipped because processes were killed; "
+                        + "mooring run shows which")
+            }
             print(try system.text(.vmstat), terminator: "")
         } catch {
             Terminal.clearLine()

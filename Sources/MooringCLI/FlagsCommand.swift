@@ -15,17 +15,11 @@ struct FlagsCommand: ParsableCommand {
 
     func run() throws {
         if json {
-            let rows = FrameFlags.table.map { row in
-                [
-                    "bit": "\(row.bit)", "name": row.name, "meaning": row.meaning,
-                    "setBy": row.setBy, "clearedBy": row.clearedBy, "lock": row.lock,
-                    "list": row.list, "allowedAtFree": "\(row.allowedAtFree)",
-                ]
-            }
-            let data = try JSONSerialization.data(
-                withJSONObject: ["flags": rows, "bitsLeft": FrameFlags.bitsLeft],
-                options: [.prettyPrinted, .sortedKeys])
-            print(String(decoding: data, as: UTF8.self))
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            let table = FlagTable(
+                flags: FrameFlags.table.map(FlagTable.Flag.init), bitsLeft: FrameFlags.bitsLeft)
+            print(String(decoding: try encoder.encode(table), as: UTF8.self))
             return
         }
         for row in FrameFlags.table {
@@ -41,4 +35,32 @@ struct FlagsCommand: ParsableCommand {
         }
         print("\(FrameFlags.bitsLeft) of 32 bits are left; 6 hold the number of the zone.")
     }
+}
+
+/// The table of flags as JSON.
+private struct FlagTable: Encodable {
+    struct Flag: Encodable {
+        var bit: Int
+        var name: String
+        var meaning: String
+        var setBy: String
+        var clearedBy: String
+        var lock: String
+        var list: String
+        var allowedAtFree: Bool
+
+        init(_ row: FrameFlags.Row) {
+            bit = row.bit
+            name = row.name
+            meaning = row.meaning
+            setBy = row.setBy
+            clearedBy = row.clearedBy
+            lock = row.lock
+            list = row.list
+            allowedAtFree = row.allowedAtFree
+        }
+    }
+
+    var flags: [Flag]
+    var bitsLeft: Int
 }

@@ -9,7 +9,8 @@ import Workloads
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Make a recording from the text of perf script, strace -f or Valgrind lackey.",
+        abstract: "Make a recording from the text of perf script, strace or Valgrind lackey.",
+        usage: "mooring import <text> -o <file> [<options>]",
         discussion: """
             The tool is recognised by the text. strace shows calls but no page faults; lackey \
             shows every access but no calls; perf script with the events that mooring record \
@@ -22,7 +23,9 @@ struct ImportCommand: ParsableCommand {
     @Argument(help: "The text; - is standard input.", completion: .file())
     var text: String
 
-    @Option(name: .shortAndLong, help: "The recording to write.", completion: .file())
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The recording to write.", valueName: "file"),
+        completion: .file())
     var output: String
 
     @Option(
@@ -40,6 +43,7 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws {
         do {
+            try WorkFile.requireWritable(output)
             let bytes =
                 text == "-"
                 ? [UInt8](FileHandle.standardInput.readDataToEndOfFile())

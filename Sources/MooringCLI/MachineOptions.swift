@@ -1,55 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import LinuxHost
 import Mooring
 import Workloads
 
 /// The machine that work runs on, as the command line and a scenario ask for it.
 struct MachineOptions: ParsableArguments {
-    @Option(help: "Physical memory of the machine: 4G, 512M, 1T.", transform: byteCount)
+    @Option(
+        help: ArgumentHelp("Physical memory of the machine: 4G, 512M, 1T.", valueName: "size"),
+        transform: byteCount)
     var memory: UInt64?
 
-    @Option(help: "Virtual CPUs of the machine.")
+    @Option(
+        help: ArgumentHelp(
+            "NUMA nodes that share the memory: 1 to \(MachineConfiguration.maximumNodes).",
+            valueName: "n"))
+    var nodes: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Virtual CPUs, from 1 to \(MachineConfiguration.maximumCPUs). Threads of the work get "
+                + "them in turn.",
+            valueName: "n"))
     var cpus: Int?
 
-    /// The configuration: the command line first, then the scenario, then the defaults.
-    func configuration(for settings: MachineSettings) throws -> MachineConfiguration {
+    /// What a machine has that nobody asked for anything else.
+    private static let defaultMemory: UInt64 = 4 << 30
+
+    /// Whether the user wants another amount of memory than what stands for the recorded machine's.
+    var isWhatIf: Bool { memory.map { $0 != MachineOptions.defaultMemory } ?? false }
+
+    /// The machine for some work: the command line first, then the scenario, then the defaults.
+    ///
+    /// - Throws: ``CommandFailure`` that says where the impossible was asked for.
+    func system(for work: Source) throws -> EngineSystem {
+        let configuration = try configuration(for: work)
+        let descriptors = configuration.descriptorBytes
+        guard HostMemory.canReserve(bytes: descriptors) else {
+            throw failure(
+                .memory, of: work, isFromCommandLine: memory != nil,
+                "this host has no room for the machine's descriptors: "
+                    + "\(descriptors >> 30) GiB in one piece",
+                "make its memory smaller")
+        }
+        do throws(ImpossibleMachine) {
+            return try EngineSystem(configuration)
+        } catch {
+            let (name, option): (MachineSettings.Name, Any?) =
+                switch error.part {
+                case .memory, .faultAroundPages: (.memory, memory)
+                case .nodes: (.nodes, nodes)
+                case .cpus: (.cpus, cpus)
+                case .maxMapCount: (.maps, nil)
+                }
+            throw failure(
+                name, of: work, isFromCommandLine: option != nil, error.problem, error.remedy)
+        }
+    }
+
+    private func configuration(for work: Source) throws -> MachineConfiguration {
+        let settings = work.settings
         var configuration = MachineConfiguration(
-            memory: .bytes(memory ?? settings.memory ?? 4 << 30))
+            memory: .bytes(memory ?? settings.memory ?? MachineOptions.defaultMemory))
+        configuration.nodes = nodes ?? settings.nodes ?? 1
         configuration.cpus = cpus ?? settings.cpus ?? 1
         if settings.contents == .bytes { configuration.contents = .bytes }
-        if let mode = settings.overcommit {
-            guard let known = UInt8(exactly: mode).flatMap(OvercommitMode.init) else {
-                throw CommandFailure("overcommit \(mode) is not a mode; there are 0, 1 and 2")
-            }
-            configuration.overcommit = known
+        if let mode = settings.overcommit.flatMap(UInt8.init(exactly:)).flatMap(OvercommitMode.init)
+        {
+            configuration.overcommit = mode
         }
         if let limit = settings.maxMapCount { configuration.maxMapCount = limit }
-        try refuseDesigns(settings)
+        try refuseDesigns(work)
         return configuration
     }
 
     /// A design that this engine does not have must not be passed over in silence.
-    private func refuseDesigns(_ settings: MachineSettings) throws {
-        if let design = settings.mlockDesign, design != .count {
-            throw CommandFailure("mlock design \(design.rawValue) is not built yet; use count")
+    private func refuseDesigns(_ work: Source) throws {
+        let settings = work.settings
+        func refuse<Design: RawRepresentable<String> & Equatable>(
+            _ name: MachineSettings.Name, _ design: Design?, unless built: Design
+        ) throws {
+            guard let design, design != built else { return }
+            throw failure(
+                name, of: work, isFromCommandLine: false,
+                "\(name.rawValue) \(design.rawValue) is not built yet", "use \(built.rawValue)")
         }
-        if let design = settings.highOrders, design != .none {
-            throw CommandFailure("high orders by \(design.rawValue) are not built yet; use none")
-        }
-        if let sharing = settings.tableSharing, sharing != .never {
-            throw CommandFailure(
-                "page-table sharing \(sharing.rawValue) is not built yet; use never")
-        }
+        try refuse(.mlock, settings.mlockDesign, unless: .count)
+        try refuse(.orders, settings.highOrders, unless: .none)
+        try refuse(.tables, settings.tableSharing, unless: .never)
     }
 
-    /// A machine, or the reason why it cannot be.
-    static func system(_ configuration: MachineConfiguration) throws -> EngineSystem {
-        do {
-            return try EngineSystem(configuration)
-        } catch {
-            throw CommandFailure("this machine is not possible: \(error)")
+    /// Something about the machine, with the place where it was asked for.
+    private func failure(
+        _ name: MachineSettings.Name, of work: Source, isFromCommandLine: Bool, _ message: String,
+        _ remedy: String
+    ) -> CommandFailure {
+        let remedy = remedy.prefix(1).uppercased() + remedy.dropFirst() + "."
+        if !isFromCommandLine, let place = work.place(of: name) {
+            return CommandFailure("\(work.path): \(ScenarioError(at: place, message, remedy))")
         }
+        return CommandFailure(
+            (isFromCommandLine ? "--\(name.rawValue): " : "") + message + ". " + remedy)
     }
 }
 

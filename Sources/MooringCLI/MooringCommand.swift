@@ -15,11 +15,16 @@ struct MooringCommand: ParsableCommand {
             size, with every counter and list visible.
 
             Start here:
-              mooring run                          the bundled recording, with a report to look at
-              mooring record -o app.mooring -- ls  record a program of yours (needs perf)
-              mooring run app.mooring --audit      give its memory to the engine, and check it
-              mooring run lesson.scenario --on both  the same calls on this host's own kernel
-              mooring bench --on both              what each operation costs, here and there
+              mooring run
+                  Carry out the bundled recording, and write a report to look at.
+              mooring record -o app.mooring -- ls
+                  Record a program of yours. Needs perf.
+              mooring run app.mooring --audit
+                  Give its memory to the engine, and check every count.
+              mooring run lesson.scenario --on both
+                  Make the same calls on this host's own kernel.
+              mooring bench --on both
+                  See what each operation costs, here and there.
 
             A SOURCE is a recording (.mooring) or a scenario: a text with one operation a line. \
             `mooring run --language` shows the scenario language.

@@ -10,6 +10,7 @@ struct RecordCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "record",
         abstract: "Record what a program does with memory: its calls and page faults.",
+        usage: "mooring record -o <file> [<options>] -- <command> ...",
         discussion: """
             Runs COMMAND under perf and writes every memory system call with its result, fork, \
             exec and exit, and every page fault, in the kernel's order, with its children and \
@@ -18,13 +19,17 @@ struct RecordCommand: ParsableCommand {
               mooring record -o app.mooring -- gcc -O1 -c hello.c
             """)
 
-    @Option(name: .shortAndLong, help: "The recording to write.", completion: .file())
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The recording to write.", valueName: "file"),
+        completion: .file())
     var output: String
 
-    @Option(help: "End the program after this many seconds.")
+    @Option(help: ArgumentHelp("End the program after so many seconds.", valueName: "seconds"))
     var limit: Int?
 
-    @Option(help: "The size of each CPU's buffer in MiB, a power of two.")
+    @Option(
+        help: ArgumentHelp(
+            "The size of each CPU's buffer in MiB, a power of two.", valueName: "mebibytes"))
     var buffer = 16
 
     @Flag(help: "Keep a recording although the kernel lost events.")
@@ -68,6 +73,7 @@ struct RecordCommand: ParsableCommand {
         if result.reachedTimeLimit { Terminal.note("note: the time limit ended it") }
         print(
             "\(output): \(result.recording.steps.count) steps of "
-                + "\(result.recording.processes.count) programs, \(result.lengthInBytes) bytes")
+                + "\(Set(result.recording.processes.map(\.process)).count) processes, \(result.lengthInBytes) bytes"
+        )
     }
 }

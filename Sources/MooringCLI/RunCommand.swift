@@ -12,6 +12,7 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Carry out a recording or a scenario, and show what happened.",
+        usage: "mooring run [<source>] [<options>]",
         discussion: """
             Without SOURCE the bundled recording runs, and a report to look at is written to \
             mooring-report.html.
@@ -19,6 +20,10 @@ struct RunCommand: ParsableCommand {
             mooring run --language prints the scenario language by example. A recording runs on \
             Mooring only: the host's kernel cannot be given the address spaces that its programs \
             were loaded into.
+
+            Where the machine runs out of memory a process is killed, and the run goes on with \
+            the others. The exit status is 0 if everything is as recorded or claimed and both \
+            systems agree, 1 if not, and 2 if the command was not understood.
             """)
 
     @Argument(
@@ -33,7 +38,10 @@ struct RunCommand: ParsableCommand {
         case both
     }
 
-    @Option(help: "What carries it out: mooring, kernel (this host's own), or both.")
+    @Option(
+        help: ArgumentHelp(
+            "What carries it out: mooring, kernel (this host's own), or both.",
+            valueName: "system"))
     var on: System = .mooring
 
     @OptionGroup var machine: MachineOptions
@@ -45,7 +53,7 @@ struct RunCommand: ParsableCommand {
             """)
     var audit = false
 
-    @Option(help: "Audit after every N operations.")
+    @Option(help: ArgumentHelp("Audit after every so many operations.", valueName: "n"))
     var auditEvery: Int?
 
     @Flag(help: "Print the scenario language by example, as a scenario, and stop.")
@@ -54,7 +62,9 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Option(help: "Write a report to look at: one HTML file.", completion: .file())
+    @Option(
+        help: ArgumentHelp("Write a report to look at: one HTML file.", valueName: "file"),
+        completion: .file())
     var report: String?
 
     @Flag(help: "Run what stands before the damage of a torn recording.")
@@ -71,18 +81,23 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         if language { return print(Scenario.guide) }
+        let path = self.report ?? (source == nil ? "mooring-report.html" : nil)
+        if let path {
+            // Before the run, which may be long.
+            do { try WorkFile.requireWritable(path) } catch { throw CommandFailure("\(error)") }
+        }
         let work = try Source(path: source, recovers: recover)
         let run = WorkRun(
-            work: work, systems: on, audit: audit || auditEvery != nil,
+            work: work, machine: machine, systems: on, audit: audit || auditEvery != nil,
             auditEvery: auditEvery)
-        let report = try run.report(machine.configuration(for: work.settings))
+        let report = try run.report()
         if json {
             print(try JSONReport(report).encoded(), terminator: "")
         } else {
             let colouring: Colouring = Terminal.isInteractive ? .ansi : .none
             print(TextReport(report, colouring: colouring), terminator: "")
         }
-        if let path = self.report ?? (source == nil ? "mooring-report.html" : nil) {
+        if let path {
             do {
                 try WorkFile.write(Array(HTMLReport(report).html.utf8), to: path)
             } catch {

@@ -6,8 +6,10 @@ import Workloads
 
 /// Work that was named on the command line.
 struct Source {
+    /// The file.
+    let path: String
     /// What reports call it.
-    let name: String
+    var name: String { (path as NSString).lastPathComponent }
     let workload: Workload
 
     /// Reads a recording, a scenario, or a text that can be imported.
@@ -18,7 +20,7 @@ struct Source {
     /// - Throws: ``CommandFailure`` with the place and the remedy.
     init(path: String?, recovers: Bool = false) throws {
         let path = try path ?? Source.bundledRecording()
-        name = (path as NSString).lastPathComponent
+        self.path = path
         do {
             if recovers, try WorkFile.kind(of: path) == .trace {
                 let (recording, damage) = try Recording.recovering(
@@ -41,6 +43,12 @@ struct Source {
         case .scenario(let scenario): scenario.machine
         case .recording: MachineSettings()
         }
+    }
+
+    /// Where a scenario says what the machine is to be; `nil` where it does not.
+    func place(of setting: MachineSettings.Name) -> ScenarioPlace? {
+        guard case .scenario(let scenario) = workload else { return nil }
+        return scenario.settingPlaces[setting]
     }
 
     /// The recording that comes with Mooring: in `Traces`, above the executable or here.

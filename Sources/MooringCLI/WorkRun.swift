@@ -8,20 +8,21 @@ import Workloads
 /// One run of some work on the systems that were asked for.
 struct WorkRun {
     let work: Source
+    let machine: MachineOptions
     let systems: RunCommand.System
     let audit: Bool
     /// How many operations lie between two audits; `nil` picks by the length of the work.
     let auditEvery: Int?
 
     /// Carries the work out.
-    func report(_ configuration: MachineConfiguration) throws -> RunReport {
+    func report() throws -> RunReport {
         var options = RunOptions()
         var engine: EngineSystem?
         var camera: Camera?
         if systems != .kernel {
-            let system = try MachineOptions.system(configuration)
+            let system = try machine.system(for: work)
             engine = system
-            camera = Camera(system, names: work.workload.names)
+            camera = Camera(system, workload: work.workload)
             if audit {
                 options.audit = { try system.machine.audit() }
                 options.auditInterval = auditEvery ?? defaultInterval
@@ -39,6 +40,7 @@ struct WorkRun {
         }
         Terminal.clearLine()
         report.picture = camera?.picture()
+        report.isWhatIf = machine.isWhatIf
         if audit, report.stopped == nil {
             report.notes.append(
                 options.auditInterval == 1
@@ -74,6 +76,9 @@ struct WorkRun {
                 "\(work.name) is a recording, and the host's kernel cannot be given the address "
                     + "spaces that its programs were loaded into. Run it with --on mooring, or "
                     + "write a scenario for --on \(systems.rawValue).")
+        }
+        if let refusal = KernelSystem.refusal(of: work.settings) {
+            throw CommandFailure("\(refusal): run \(work.name) with --on mooring.")
         }
         do {
             return try KernelSystem()

@@ -20,6 +20,9 @@ package final class EngineSubject: Subject {
     /// The bytes that a machine's memory may take; they cost nothing until they are used.
     private static let arenaBytes = 512 << 20
 
+    /// Whether this build can make mistakes in the engine.
+    package static var canMakeMistakes: Bool { SchedulingPoint.isInstrumented }
+
     /// Makes the machine of a race.
     ///
     /// - Throws: What the race throws when it is staged, or ``SceneFailure`` where the host has no

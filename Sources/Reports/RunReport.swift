@@ -68,6 +68,8 @@ package struct RunReport: Sendable {
     package var comparison: ComparisonReport?
     /// Why the run ended before the work did.
     package var stopped: String?
+    /// Whether the machine is another than the recorded one on purpose, so that peaks may differ.
+    package var isWhatIf = false
     /// Further remarks, each a sentence: what was audited, what was left out.
     package var notes: [String]
     package var production: Production
@@ -123,6 +125,22 @@ extension RunReport {
         }.map(\.element)
     }
 
+    /// How the work was spread over virtual CPUs; `nil` where there is one.
+    var spreadText: String? {
+        let counts = summary.operationsByCPU
+        let busy = counts.filter { $0 > 0 }
+        guard counts.count > 1, !busy.isEmpty else { return nil }
+        let text = "\(Figures.count(busy.count)) of \(Figures.count(counts.count)) worked"
+        guard busy.count <= 8 else {
+            return text + ", with \(Figures.count(busy.min() ?? 0)) to "
+                + Figures.count(busy.max() ?? 0, "operation")
+        }
+        let parts = counts.enumerated().filter { $0.element > 0 }.map { cpu, count in
+            "\(Figures.count(count)) on CPU \(cpu)"
+        }
+        return text + "; operations: " + parts.joined(separator: ", ")
+    }
+
     /// Steps that the run took, for shares of it.
     var stepCount: Int {
         max(
@@ -132,9 +150,7 @@ extension RunReport {
 }
 
 extension RunReport {
-    /// Whether something that was claimed does not hold, or two systems differ; what a recording
-    /// shows otherwise is a finding, not a failure.
-    package var hasFailed: Bool {
-        summary.failureCount > 0 || (comparison?.differenceCount ?? 0) > 0
-    }
+    /// Whether anything is not as recorded, claimed or on the other system, or the run did not go
+    /// to its end.
+    package var hasFailed: Bool { !Verdict(self).isGood }
 }

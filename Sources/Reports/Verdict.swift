@@ -14,11 +14,15 @@ struct Verdict: Hashable {
         let summary = report.summary
         var troubles: [String] = []
         if let stopped = report.stopped { troubles.append("Stopped early: \(stopped)") }
-        if summary.failureCount > 0 {
-            let verb = summary.failureCount == 1 ? "does" : "do"
+        let lost = summary.lost.filter { !$0.wasExpected }
+        if !lost.isEmpty { troubles.append(Verdict.losses(lost, in: summary)) }
+        let others = report.comparison?.summaries.dropFirst() ?? []
+        for run in [summary] + others where run.failureCount > 0 {
+            let verb = run.failureCount == 1 ? "does" : "do"
             troubles.append(
-                "\(Figures.count(summary.failureCount)) of "
-                    + "\(Figures.count(summary.checked, "claim")) \(verb) not hold.")
+                "\(Figures.count(run.failureCount)) of "
+                    + "\(Figures.count(run.checked, "claim")) \(verb) not hold"
+                    + (others.isEmpty ? "." : " on \(run.system)."))
         }
         if summary.differenceCount > 0 {
             troubles.append(
@@ -30,10 +34,12 @@ struct Verdict: Hashable {
                 "\(Figures.count(comparison.differenceCount, "difference")) between "
                     + comparison.systems.joined(separator: " and ") + ".")
         }
+        let missesPeaks = !report.missedPeaks.isEmpty && !report.isWhatIf
+        if missesPeaks, let peaks = Verdict.peaks(report) { troubles.append(peaks) }
         isGood = troubles.isEmpty
         remarks = Array(troubles.dropFirst())
         headline = troubles.first ?? Verdict.agreement(report)
-        if let peaks = Verdict.peaks(summary) { remarks.append(peaks) }
+        if !missesPeaks, let peaks = Verdict.peaks(report) { remarks.append(peaks) }
         if summary.skipped > 0 {
             remarks.append(
                 "\(Figures.count(summary.skipped, "claim")) about the machine not checked: "
@@ -58,16 +64,63 @@ struct Verdict: Hashable {
     }
 
     /// How many peaks are near the recorded ones.
-    private static func peaks(_ summary: RunSummary) -> String? {
-        let deviations = summary.processes.compactMap(\.deviation)
-        guard !deviations.isEmpty else { return nil }
-        let near = deviations.count { $0.magnitude <= RunReport.tolerance }
+    private static func peaks(_ report: RunReport) -> String? {
+        let count = report.comparablePeaks.count
+        guard count > 0 else { return nil }
         return "Peak resident memory is within \(Figures.percent(RunReport.tolerance)) of the "
-            + "recorded one in \(near) of \(Figures.count(deviations.count, "process", "processes"))."
+            + "recorded one in \(Figures.count(count - report.missedPeaks.count)) of "
+            + "\(Figures.count(count, "address space"))."
+    }
+
+    /// How many processes were lost, in which ways, and what was left undone.
+    private static func losses(_ lost: [LostProcess], in summary: RunSummary) -> String {
+        var ways: [(text: String, count: Int)] = []
+        for process in lost {
+            let text = process.cause.text
+            if let place = ways.firstIndex(where: { $0.text == text }) {
+                ways[place].count += 1
+            } else {
+                ways.append((text, 1))
+            }
+        }
+        let list = ways.map { way in
+            "\(Figures.count(way.count, "process", "processes")) \(way.text)"
+        }
+        let steps = summary.operations + summary.skippedSteps
+        let wantsMemory = lost.contains { $0.cause == .killed(.outOfMemory) }
+        return list.joined(separator: ", ")
+            + "; \(Figures.count(summary.skippedSteps)) of \(Figures.count(steps, "step")) skipped."
+            + (wantsMemory ? " Give the machine more memory." : "")
+    }
+}
+
+extension LostProcess.Cause {
+    /// What happened, after "the process".
+    var text: String {
+        switch self {
+        case .killed(.outOfMemory): "killed for want of memory"
+        case .killed(let signal): "ended by \(signal.word)"
+        case .failed(.exec, let error): "ended: its execve failed with \(error)"
+        case .failed(let call, let error): "never made: \(call.rawValue) failed with \(error)"
+        }
     }
 }
 
 extension RunReport {
     /// How far a peak may be from the recorded one and still count as near: 5 %.
     static let tolerance = 0.05
+
+    /// Address spaces that a peak was recorded of and that the run brought to their end.
+    var comparablePeaks: [(process: ProcessSummary, image: ImageSummary, deviation: Double)] {
+        summary.processes.flatMap { process in
+            process.images.compactMap { image in
+                image.deviation.map { (process, image, $0) }
+            }
+        }
+    }
+
+    /// Those of them with a peak that is not near the recorded one.
+    var missedPeaks: [(process: ProcessSummary, image: ImageSummary, deviation: Double)] {
+        comparablePeaks.filter { $0.deviation.magnitude > RunReport.tolerance }
+    }
 }

@@ -23,6 +23,7 @@ package enum CallKind: String, Hashable, Sendable, CaseIterable {
     case mbind
     case createFile = "file"
     case ftruncate
+    case seal
     case punchHole = "punch_hole"
     case readFile = "read_file"
     case writeFile = "write_file"
@@ -38,11 +39,14 @@ package enum CallKind: String, Hashable, Sendable, CaseIterable {
     case exit
     case setLimit = "setlimit"
     case setLockPrivilege = "privilege"
+    case setAdministrator = "administrator"
 
     /// Whether it is a system call, and not memory touched or something that only a workload does.
     package var isSystemCall: Bool {
         switch self {
-        case .access, .store, .load, .createFile, .spawn, .setLockPrivilege: false
+        case .access, .store, .load, .createFile, .spawn, .setLockPrivilege,
+            .setAdministrator:
+            false
         default: true
         }
     }
@@ -71,6 +75,7 @@ extension Call {
         case .mbind: .mbind
         case .createFile: .createFile
         case .ftruncate: .ftruncate
+        case .seal: .seal
         case .punchHole: .punchHole
         case .readFile: .readFile
         case .writeFile: .writeFile
@@ -86,6 +91,7 @@ extension Call {
         case .exit: .exit
         case .setLimit: .setLimit
         case .setLockPrivilege: .setLockPrivilege
+        case .setAdministrator: .setAdministrator
         }
     }
 

@@ -8,10 +8,20 @@ import Mooring
 package final class EngineSystem: MemorySystem {
     /// The machine, for whoever wants to look inside.
     package let machine: Machine
-    private var tasks: [ProcessID: Machine.Task] = [:]
+    /// A process that lives.
+    private struct Process {
+        var task: Machine.Task
+        /// Whether its memory is another's, until it executes a program.
+        var sharesMemory = false
+        /// Faults in address spaces that it left with execve(2): the machine counts by space.
+        var earlierMinorFaults = 0
+        var earlierMajorFaults = 0
+    }
+
+    private var living: [ProcessID: Process] = [:]
     private var files: [FileID: Machine.File] = [:]
-    /// Processes that the machine killed for want of memory.
-    private var killed: Set<ProcessID> = []
+    /// Segments that there was no memory for.
+    private var unmade: Set<FileID> = []
 
     package let name = "mooring"
 
@@ -21,60 +31,71 @@ package final class EngineSystem: MemorySystem {
     }
 
     /// The processes that live.
-    package var processes: [ProcessID] { tasks.keys.sorted() }
+    package var processes: [ProcessID] { living.keys.sorted() }
 
-    /// The task that carries out a process's operations.
+    package var cpuCount: Int { machine.configuration.cpus }
+
+    /// The task that carries out a process's operations, on the CPU where it ran last.
     package func task(of process: ProcessID) throws(SystemFailure) -> Machine.Task {
-        guard let task = tasks[process] else {
-            if killed.contains(process) {
-                throw SystemFailure(
-                    "process \(process.rawValue) was killed: the machine is out of memory; give it "
-                        + "more")
-            }
+        guard let task = living[process]?.task else {
             throw SystemFailure(
-                "process \(process.rawValue) does not exist; it was never started, or has exited")
+                "process \(process.rawValue) does not exist; it was never started, or has ended")
         }
         return task
     }
 
-    private func file(_ id: FileID) throws(SystemFailure) -> Machine.File {
-        guard let file = files[id] else {
-            throw SystemFailure("file \(id.rawValue) does not exist; create it first")
-        }
-        return file
+    /// The task that carries out an operation, moved to the CPU that the operation names.
+    private func task(for operation: Operation) throws(SystemFailure) -> Machine.Task {
+        let task = try task(of: operation.process)
+        guard let cpu = operation.cpu, cpu != task.cpuIndex else { return task }
+        let moved = task.on(cpu: try existing(cpu))
+        living[operation.process]?.task = moved
+        return moved
+    }
+
+    private func existing(_ cpu: Int) throws(SystemFailure) -> Int {
+        guard cpu >= 0, cpu < cpuCount else { throw .noCPU(cpu, of: cpuCount) }
+        return cpu
+    }
+
+    private func file(_ id: FileID) throws -> Machine.File {
+        if let file = files[id] { return file }
+        // An identifier that nobody has.
+        if unmade.contains(id) { throw Errno.EINVAL }
+        throw SystemFailure("file \(id.rawValue) does not exist; create it first")
     }
 
     // MARK: Operations
 
     package func perform(_ operation: Operation) throws -> Outcome {
         do {
-            return try perform(operation.call, by: operation.process)
+            return try carryOut(operation)
         } catch let error as Errno {
             return .failed(error)
         } catch let failure as AccessFailure {
-            if failure.signal == .outOfMemory {
-                end(operation.process)
-                killed.insert(operation.process)
-            }
             return .signal(failure.signal, address: failure.address)
         }
     }
 
-    private func perform(_ call: Call, by process: ProcessID) throws -> Outcome {
+    package func kill(_ process: ProcessID) { end(process) }
+
+    private func carryOut(_ operation: Operation) throws -> Outcome {
+        let call = operation.call
         switch call {
         case .spawn:
-            tasks[process] = machine.spawn()
+            living[operation.process] = Process(
+                task: machine.spawn(on: try existing(operation.cpu ?? 0)))
             return .value(0)
         case .createFile(let id, let description):
             try create(id, description)
             return .value(0)
         default:
-            let task = try task(of: process)
+            let task = try task(for: operation)
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }
             if let outcome = try performOnNodes(call, task) { return outcome }
-            return try performOnProcess(call, process, task)
+            return try performOnProcess(call, operation.process, task)
         }
     }
 
@@ -132,6 +153,7 @@ package final class EngineSystem: MemorySystem {
         case .ftruncate(let id, let length):
             guard length <= Int64.max else { throw Errno.EINVAL }
             try file(id).truncate(to: .bytes(length))
+        case .seal(let id, let seals): try file(id).addSeals(seals)
         case .punchHole(let id, let offset, let length):
             // The kernel's numbers have a sign.
             guard length != 0, length <= Int64.max, offset <= Int64.max else { throw Errno.EINVAL }
@@ -153,8 +175,10 @@ package final class EngineSystem: MemorySystem {
             let region = try region(span)
             let count = region.length >> pageShift + (region.length.isPageAligned ? 0 : 1)
             let pages = (0..<count).map { region.address &+ $0 << pageShift }
-            _ = try task.movePages(
-                pages, to: node.map { [Int32](repeating: $0, count: pages.count) }, flags: flags)
+            return .nodes(
+                try task.movePages(
+                    pages, to: node.map { [Int32](repeating: $0, count: pages.count) },
+                    flags: flags))
         case .migratePages(let from, let to):
             return .value(UInt64(try task.migratePages(from: from, to: to)))
         case .mbind(let span, let mode, let nodes, let flags):
@@ -169,42 +193,60 @@ package final class EngineSystem: MemorySystem {
     ) throws -> Outcome {
         switch call {
         case .fork(let child, let sharesMemory):
-            tasks[child] = sharesMemory ? task.cloneSharingMemory() : try task.fork()
+            living[child] = Process(
+                task: sharesMemory ? task.cloneSharingMemory() : try task.fork(),
+                sharesMemory: sharesMemory)
             return .value(UInt64(UInt32(bitPattern: child.rawValue)))
-        case .exec(let image): try execute(image, task)
+        case .exec(let image): try execute(image, process, task)
         case .exit: end(process)
         case .setLimit(let resource, let soft, let hard):
             try task.setLimit(resource, soft: soft, hard: hard)
         case .setLockPrivilege(let isHeld): task.setLockPrivilege(isHeld)
+        case .setAdministrator(let isHeld): task.setAdministrator(isHeld)
         default: throw SystemFailure("\(call.kind.rawValue) is not carried out by the engine")
         }
         return .value(0)
     }
 
-    private func end(_ process: ProcessID) { tasks.removeValue(forKey: process)?.exit() }
+    private func end(_ process: ProcessID) { living.removeValue(forKey: process)?.task.exit() }
 
     private func create(_ id: FileID, _ description: FileDescription) throws {
         files[id]?.close()
         if description.kind == .sharedMemory {
             files[id] = nil
-            files[id] = try machine.makeSegment(length: .bytes(description.length))
+            unmade.insert(id)
+            files[id] = try machine.makeSegment(
+                length: .bytes(description.length), mode: description.access)
+            unmade.remove(id)
             return
         }
+        // memfd_create(2): 249 bytes, so that "memfd:" and the name fit a file name.
+        if description.kind == .memory, description.name.utf8.count > 249 { throw Errno.EINVAL }
         files[id] = machine.makeFile(
             named: description.name, kind: description.kind == .disk ? .disk : .memory,
             length: .bytes(description.length), access: description.access,
-            isCached: description.isCached, largeFolios: description.largeFolios)
+            isCached: description.isCached, isSealable: description.isSealable,
+            largeFolios: description.largeFolios)
     }
 
-    private func execute(_ image: ExecImage, _ task: Machine.Task) throws {
+    private func execute(
+        _ image: ExecImage, _ process: ProcessID, _ task: Machine.Task
+    ) throws {
         let areas = try image.areas.map { area in
             Machine.ProgramArea(
                 region: Region(address: area.address, length: area.length),
                 protection: area.protection, file: try area.file.map(file),
                 offset: area.fileOffset, purpose: purpose(of: area.purpose))
         }
+        let figures = task.figures()
         try task.execute(
             image.name, areas: areas, mapTop: image.mapTop, breakStart: image.breakStart)
+        // What happened in memory that it only borrowed is the lender's.
+        if living[process]?.sharesMemory == false {
+            living[process]?.earlierMinorFaults += figures.minorFaults
+            living[process]?.earlierMajorFaults += figures.majorFaults
+        }
+        living[process]?.sharesMemory = false
     }
 
     private func purpose(of purpose: ExecImage.Area.Purpose) -> Machine.ProgramArea.Purpose {
@@ -296,6 +338,7 @@ package final class EngineSystem: MemorySystem {
 
     package func sample(of process: ProcessID) throws -> ProcessSample {
         let figures = try task(of: process).figures()
+        let state = living[process]
         var sample = ProcessSample()
         sample.virtual = UInt64(figures.virtual) * pageSize
         sample.anonymous = UInt64(figures.residentAnonymous) * pageSize
@@ -304,8 +347,8 @@ package final class EngineSystem: MemorySystem {
         sample.peakResident = UInt64(figures.peakResident) * pageSize
         sample.locked = UInt64(figures.locked) * pageSize
         sample.pageTables = UInt64(figures.tables) * pageSize
-        sample.minorFaults = UInt64(figures.minorFaults)
-        sample.majorFaults = UInt64(figures.majorFaults)
+        sample.minorFaults = UInt64(figures.minorFaults + (state?.earlierMinorFaults ?? 0))
+        sample.majorFaults = UInt64(figures.majorFaults + (state?.earlierMajorFaults ?? 0))
         return sample
     }
 

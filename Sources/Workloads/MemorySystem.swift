@@ -38,7 +38,8 @@ package struct ProcessSample: Hashable, Sendable {
     package var locked: UInt64 = 0
     /// VmPTE.
     package var pageTables: UInt64 = 0
-    /// Page faults so far, without and with a wait for a device.
+    /// Page faults of the process so far, without and with a wait for a device; those before an
+    /// execve(2) included.
     package var minorFaults: UInt64 = 0
     package var majorFaults: UInt64 = 0
 
@@ -60,12 +61,20 @@ package protocol MemorySystem: AnyObject {
     /// work's own. What a scenario claims of the machine is not checked where this is `false`.
     var ownsMachine: Bool { get }
 
+    /// How many virtual CPUs operations can name; 1 where the system places processes itself.
+    var cpuCount: Int { get }
+
     /// Carries out one operation.
     ///
     /// - Returns: What a program would see. A failed call or a signal is an outcome, not an error.
+    ///   After `SIGKILL` for want of memory the process does nothing more, and its figures may be
+    ///   asked, where the system still has them, until ``kill(_:)``.
     /// - Throws: ``SystemFailure`` where the system itself cannot go on: an unknown process or
     ///   file, a helper that died, a host that forbids what is asked.
     func perform(_ operation: Operation) throws -> Outcome
+
+    /// Ends a process from outside, as SIGKILL does; one that is gone is passed over.
+    func kill(_ process: ProcessID)
 
     /// A process's view as text.
     func text(_ view: ProcessView, of process: ProcessID) throws -> String
@@ -86,6 +95,7 @@ package protocol MemorySystem: AnyObject {
 
 extension MemorySystem {
     package var ownsMachine: Bool { true }
+    package var cpuCount: Int { 1 }
     package func faultCounts() throws -> [FaultCount] { [] }
 }
 
@@ -106,4 +116,11 @@ package struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible
     /// What went wrong and what to do about it, in one sentence or two.
     package let description: String
     package init(_ description: String) { self.description = description }
+
+    /// A machine has no CPU of this number.
+    static func noCPU(_ cpu: Int, of count: Int) -> SystemFailure {
+        SystemFailure(
+            "there is no CPU \(cpu) on a machine of \(count), which are numbered from 0; give it more "
+                + "with \"machine cpus\" or --cpus")
+    }
 }

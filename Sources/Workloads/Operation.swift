@@ -73,6 +73,8 @@ package struct FileDescription: Hashable, Sendable {
     package var access: Protection
     /// Whether its pages are in the page cache when the work starts.
     package var isCached: Bool
+    /// Whether seals may be added: MFD_ALLOW_SEALING of memfd_create(2).
+    package var isSealable: Bool
     /// The pages, as offsets in the file, that the page cache keeps in folios of more than one
     /// page, ascending.
     ///
@@ -84,13 +86,14 @@ package struct FileDescription: Hashable, Sendable {
 
     package init(
         kind: Kind, length: UInt64, name: String, access: Protection = [.read, .write],
-        isCached: Bool = false, largeFolios: [Range<UInt64>] = []
+        isCached: Bool = false, isSealable: Bool = false, largeFolios: [Range<UInt64>] = []
     ) {
         self.kind = kind
         self.length = length
         self.name = name
         self.access = access
         self.isCached = isCached
+        self.isSealable = isSealable
         self.largeFolios = largeFolios
     }
 }
@@ -172,6 +175,8 @@ package enum Call: Hashable, Sendable {
     // Files and segments. `createFile` happens outside any process's address space.
     case createFile(FileID, FileDescription)
     case ftruncate(FileID, length: UInt64)
+    /// fcntl(2) with F_ADD_SEALS.
+    case seal(FileID, FileSeals)
     case punchHole(FileID, offset: UInt64, length: UInt64)
     /// pread(2) or pwrite(2): fills or dirties the page cache without a mapping.
     case readFile(FileID, offset: UInt64, length: UInt64)
@@ -201,6 +206,9 @@ package enum Call: Hashable, Sendable {
     case setLimit(Resource, soft: UInt64?, hard: UInt64?)
     /// Whether the process holds CAP_IPC_LOCK.
     case setLockPrivilege(Bool)
+    /// Whether it holds the other privileges that calls ask for: CAP_SYS_ADMIN, CAP_SYS_NICE,
+    /// CAP_SYS_RAWIO, CAP_SYS_RESOURCE, CAP_IPC_OWNER.
+    case setAdministrator(Bool)
 }
 
 /// One step of work.
@@ -211,11 +219,18 @@ package struct Operation: Hashable, Sendable {
     package var call: Call
     /// The region that the result is bound to, for calls that return an address.
     package var binds: RegionID?
+    /// The virtual CPU that it runs on, from 0; `nil` where the work leaves that to the runner.
+    ///
+    /// With ``Call/spawn`` and ``Call/fork(child:sharesMemory:)`` it is where the new process runs.
+    package var cpu: Int?
 
-    package init(_ process: ProcessID, _ call: Call, binds: RegionID? = nil) {
+    package init(
+        _ process: ProcessID, _ call: Call, binds: RegionID? = nil, cpu: Int? = nil
+    ) {
         self.process = process
         self.call = call
         self.binds = binds
+        self.cpu = cpu
     }
 }
 
@@ -229,6 +244,9 @@ package enum Outcome: Hashable, Sendable {
     case signal(Signal, address: UInt64)
     /// A result of one byte a page: mincore's vector.
     case pages([UInt8])
+    /// A result of one number a page: the node that move_pages found it on, or a negative error
+    /// number.
+    case nodes([Int32])
 }
 
 extension Outcome: CustomStringConvertible {
@@ -240,6 +258,13 @@ extension Outcome: CustomStringConvertible {
         case .failed(let error): error.description
         case .signal(let signal, let address): "\(signal.word) at 0x" + String(address, radix: 16)
         case .pages(let pages): pages.map { $0 & 1 == 1 ? "1" : "0" }.joined()
+        case .nodes(let nodes): Outcome.text(nodes: nodes)
         }
+    }
+
+    /// What move_pages found, as a scenario writes it after `=>`.
+    static func text(nodes: [Int32]) -> String {
+        "nodes"
+            + nodes.map { $0 < 0 ? " \(Errno(rawValue: 0 &- $0))" : " \($0)" }.joined()
     }
 }

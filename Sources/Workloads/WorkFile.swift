@@ -69,8 +69,34 @@ package enum WorkFile {
         }
     }
 
+    /// Refuses a path that no file can be written to, as far as can be told without writing.
+    package static func requireWritable(_ path: String) throws(FileFailure) {
+        guard !path.isEmpty else {
+            throw FileFailure(description: "a file without a name cannot be written. Name one.")
+        }
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
+        {
+            throw FileFailure(
+                description: "\(path) is a directory. Name a file in it, as in "
+                    + "\(URL(fileURLWithPath: path).appendingPathComponent("NAME").path).")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw FileFailure(
+                description: "\(path) cannot be written: there is no directory \(folder). Make it, "
+                    + "or name another.")
+        }
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw FileFailure(
+                description: "\(path) cannot be written: no permission to write in \(folder). Name "
+                    + "another.")
+        }
+    }
+
     /// Writes a file, whole or not at all.
     package static func write(_ bytes: [UInt8], to path: String) throws(FileFailure) {
+        try requireWritable(path)
         do {
             try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {

@@ -6,12 +6,19 @@ import Workloads
 
 /// The recordings in `Traces`, on the engine.
 @Suite struct BundledRecordingsTests {
-    @Test(arguments: ["gcc", "memcached", "python", "redis"])
-    func `replays to the recorded results and peaks`(name: String) throws {
+    @Test(arguments: [
+        ("gcc", 1), ("memcached", 1), ("python", 1), ("redis", 1), ("gcc", 3), ("redis", 4),
+    ])
+    func `replays to the recorded results and peaks, on any number of CPUs`(
+        name: String, cpus: Int
+    ) throws {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let bytes = try WorkFile.bytes(of: "/\(folder)/Traces/\(name).mooring")
         let recording = try Recording(traceBytes: bytes)
-        let system = try EngineSystem(MachineConfiguration(memory: .gibibytes(4)))
+        var configuration = MachineConfiguration(memory: .gibibytes(4))
+        configuration.cpus = cpus
+        configuration.nodes = cpus > 1 ? 2 : 1
+        let system = try EngineSystem(configuration)
         var options = RunOptions()
         options.audit = { try system.machine.audit() }
         options.auditInterval = max(1, recording.steps.count / 50)

@@ -25,6 +25,7 @@ enum Host {
     /// An engine with a machine of its own.
     static func engine(_ settings: MachineSettings = .init()) throws -> EngineSystem {
         var configuration = MachineConfiguration(memory: .bytes(settings.memory ?? 1 << 30))
+        configuration.nodes = settings.nodes ?? 1
         configuration.cpus = settings.cpus ?? 1
         configuration.contents = .bytes
         if let limit = settings.maxMapCount { configuration.maxMapCount = limit }

@@ -133,7 +133,8 @@ private let page: UInt64 = 4096
             try process.perform(.mbind(span(start, length), mode: 99, nodes: 1, flags: 0))
                 == .failed(.EINVAL))
         #expect(
-            try process.perform(.movePages(span(start, length), node: 0, flags: 2)) == .value(0))
+            try process.perform(.movePages(span(start, length), node: 0, flags: 2))
+                == .nodes([Int32](repeating: 0, count: 300)))
         #expect(
             try process.perform(.movePages(span(start, length), node: 0, flags: 99))
                 == .failed(.EINVAL))
@@ -450,6 +451,15 @@ private let page: UInt64 = 4096
         #expect(
             try process.perform(.access(span(start, 1), .read))
                 == .signal(.outOfMemory, address: 0))
+        #expect(throws: SystemFailure.self) { try process.sample }
+    }
+
+    @Test func `that are killed are gone`() throws {
+        let process = try KernelProcess()
+        let pid = try process.system.pid(of: process.id)
+        process.system.kill(process.id)
+        process.system.kill(process.id)
+        #expect(kill(pid, 0) != 0)
         #expect(throws: SystemFailure.self) { try process.sample }
     }
 

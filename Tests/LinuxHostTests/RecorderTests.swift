@@ -64,10 +64,9 @@ private let canRecord = (try? Recorder.shortcomings()) != nil
 
     @Test(.enabled(if: canRecord, "recording needs perf and root"))
     func `a trace that could not be written is refused before the program runs`() {
-        let error = #expect(throws: RecorderError.self) {
+        let error = #expect(throws: FileFailure.self) {
             try Recorder.record(command: ["/bin/true"], to: "/nonexistent/trace.mooring")
         }
-        #expect(error?.problem.contains("/nonexistent/trace.mooring") == true)
-        #expect(error?.remedy.isEmpty == false)
+        #expect(error?.description.contains("/nonexistent/trace.mooring") == true)
     }
 }

@@ -25,6 +25,7 @@ package final class FakeSystem: MemorySystem {
 
     package let name: String
     package var ownsMachine = true
+    package var cpuCount = 1
     /// Where the top-down search for room begins.
     private let top: UInt64
     private var processes: [ProcessID: Process] = [:]
@@ -196,6 +197,8 @@ package final class FakeSystem: MemorySystem {
         }
         return .value(0)
     }
+
+    package func kill(_ process: ProcessID) { processes[process] = nil }
 
     // MARK: Views
 

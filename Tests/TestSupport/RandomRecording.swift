@@ -8,7 +8,7 @@ package struct RandomRecording {
     private var random: SeededRandom
 
     /// How many kinds of call ``call(_:)`` knows.
-    package static let callKinds = 34
+    package static let callKinds = 36
 
     package init(random: SeededRandom) { self.random = random }
 
@@ -23,7 +23,8 @@ package struct RandomRecording {
                     thread: chance(10) ? small() : 7,
                     Operation(
                         ProcessID(rawValue: chance(10) ? small() : 7), call(kind),
-                        binds: chance(8) ? RegionID(rawValue: small()) : nil),
+                        binds: chance(8) ? RegionID(rawValue: small()) : nil,
+                        cpu: chance(8) ? Int.random(in: 0..<1024, using: &random) : nil),
                     recorded: outcome()))
         }
         for _ in 0..<Int.random(in: 0...4, using: &random) {
@@ -88,7 +89,7 @@ package struct RandomRecording {
     private mutating func limit() -> UInt64? { chance(2) ? nil : number() }
 
     private mutating func outcome() -> Outcome? {
-        switch Int.random(in: 0..<8, using: &random) {
+        switch Int.random(in: 0..<9, using: &random) {
         case 0: nil
         case 1: .value(number())
         case 2: .failed(Errno(rawValue: small()))
@@ -98,6 +99,7 @@ package struct RandomRecording {
         case 4:
             .pages((0..<Int.random(in: 0...20, using: &random)).map { _ in bit() })
         case 5: .pages([0, 255, 3])
+        case 6: .nodes([0, small(), -14])
         default: .value(0)
         }
     }
@@ -151,7 +153,8 @@ package struct RandomRecording {
                 FileDescription(
                     kind: FileDescription.Kind.allCases.randomElement(using: &random) ?? .disk,
                     length: number(), name: text(), access: protection(),
-                    isCached: chance(2), largeFolios: chance(3) ? [0..<16, 32..<512] : []))
+                    isCached: chance(2), isSealable: chance(3),
+                    largeFolios: chance(3) ? [0..<16, 32..<512] : []))
         case 18: .ftruncate(file(), length: number())
         case 19: .punchHole(file(), offset: number(), length: number())
         case 20: .readFile(file(), offset: number(), length: number())
@@ -170,6 +173,8 @@ package struct RandomRecording {
                 Resource.allCases.randomElement(using: &random) ?? .data, soft: limit(),
                 hard: limit())
         case 32: .setLockPrivilege(chance(2))
+        case 33: .seal(file(), FileSeals(rawValue: bits()))
+        case 34: .setAdministrator(chance(2))
         default:
             .access(span(), AccessKind.allCases.randomElement(using: &random) ?? .read)
         }

@@ -29,6 +29,16 @@ import Workloads
         #expect(read == (try Scenario(parsing: Scenario.guide)))
     }
 
+    @Test(arguments: [
+        ("/", "/ is a directory. Name a file in it"), ("/nowhere/a", "no directory /nowhere"),
+        ("", "without a name"),
+    ]) func `a path that cannot be written is refused with a remedy`(path: String, says: String) {
+        let refusal = #expect(throws: FileFailure.self) { try WorkFile.requireWritable(path) }
+        let failure = #expect(throws: FileFailure.self) { try WorkFile.write([1], to: path) }
+        #expect(refusal?.description.contains(says) == true)
+        #expect(failure == refusal)
+    }
+
     @Test func `a file that is not there is told by its name`() {
         let error = #expect(throws: FileFailure.self) { try WorkFile.kind(of: "/nowhere/at/all") }
         #expect(error?.description.contains("/nowhere/at/all cannot be opened") == true)

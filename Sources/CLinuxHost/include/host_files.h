@@ -10,8 +10,11 @@
 /// open(2) of what `descriptor` is open on, with `flags`; independent of its own access mode.
 int host_reopen(int descriptor, int flags);
 
-/// memfd_create(2), close-on-exec.
-int host_memory_file(const char *name);
+/// memfd_create(2), close-on-exec, and with MFD_ALLOW_SEALING if it is to be sealable.
+int host_memory_file(const char *name, int is_sealable);
+
+/// fcntl(2) with F_ADD_SEALS.
+int host_add_seals(int descriptor, int seals);
 
 /// A new file without a name in `directory`, open for reading and writing, close-on-exec.
 ///

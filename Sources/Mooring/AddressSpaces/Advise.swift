@@ -29,7 +29,11 @@ extension AddressSpaces {
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
             try walkAdvice(space, from: address, to: end) { vma, from, to throws(Errno) in
                 let new = try vma.flags.advised(advice, isFile: vma.file != nil)
-                _ = try setFlags(new, of: vma, from: from, to: to, in: space, on: caller.cpu)
+                do throws(Errno) {
+                    _ = try setFlags(new, of: vma, from: from, to: to, in: space, on: caller.cpu)
+                } catch {
+                    throw Errno.fromAdvisedSplit(error)
+                }
             }
         case .guards:
             space.lock.lock(.addressSpace, on: caller.cpu)
@@ -185,6 +189,14 @@ private enum AdviceKind {
 }
 
 extension Errno {
+    /// What madvise makes of a VMA that cannot be split.
+    ///
+    /// LINUX: madvise(2): EAGAIN where kernel resources are temporarily unavailable; ENOMEM means
+    /// a hole.
+    fileprivate static func fromAdvisedSplit(_ failure: Errno) -> Errno {
+        failure == .ENOMEM ? .EAGAIN : failure
+    }
+
     /// What madvise makes of a failed population.
     ///
     /// LINUX: madvise(2): EFAULT where a fault would end in a signal, ENOMEM where nothing is

@@ -82,6 +82,24 @@ public struct SyncFlags: OptionSet, Hashable, Sendable {
     public static let sync = SyncFlags(rawValue: 4)
 }
 
+/// `F_SEAL_*` of fcntl(2).
+public struct FileSeals: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let seal = FileSeals(rawValue: 1)
+    public static let shrink = FileSeals(rawValue: 2)
+    public static let grow = FileSeals(rawValue: 4)
+    public static let write = FileSeals(rawValue: 8)
+    public static let futureWrite = FileSeals(rawValue: 16)
+    public static let execute = FileSeals(rawValue: 32)
+
+    /// All that there are.
+    static let all: FileSeals = [.seal, .shrink, .grow, .againstWriting, .execute]
+    /// Those that forbid what changes contents.
+    static let againstWriting: FileSeals = [.write, .futureWrite]
+}
+
 /// `SHM_*` of shmat(2).
 public struct AttachFlags: OptionSet, Hashable, Sendable {
     public let rawValue: UInt32

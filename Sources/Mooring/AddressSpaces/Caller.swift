@@ -13,7 +13,7 @@ struct ProcessState {
     var user: UInt32 = 0
     /// CAP_IPC_LOCK.
     var mayLockAnything = true
-    /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO.
+    /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO, CAP_SYS_RESOURCE, CAP_IPC_OWNER.
     var isAdmin = true
 
     init(number: Int32, space: AddressSpace) {

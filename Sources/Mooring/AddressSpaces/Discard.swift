@@ -58,6 +58,7 @@ extension AddressSpaces {
     ) throws(Errno) {
         guard !vma.flags.contains(.locked), let file = vma.file else { throw .EINVAL }
         guard vma.flags.contains([.shared, .mayWrite]) else { throw .EACCES }
+        guard file.seals.isDisjoint(with: .againstWriting) else { throw .EPERM }
         Truncation(cache: cache, unmapper: unmapper).punchHole(
             in: file, offset: vma.pageOffset(of: start) << pageShift, length: end - start, on: cpu)
     }

@@ -200,6 +200,12 @@ extension AddressSpaces {
         default: throw .EINVAL
         }
         if flags.contains(.growsDown) { throw .EINVAL }
+        if type != MapFlags.private.rawValue, open.file.kind == .memory,
+            !open.file.seals.isDisjoint(with: .againstWriting)
+        {
+            if protection.contains(.write) { throw .EPERM }
+            vmaFlags.remove(.mayWrite)
+        }
     }
 
     // MARK: Placement

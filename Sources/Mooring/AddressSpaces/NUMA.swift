@@ -2,8 +2,8 @@
 //
 // move_pages(2), migrate_pages(2), mbind(2).
 //
-// LAZY    Arguments are checked and questions answered; nothing is moved to another node, and no
-//         VMA remembers a policy.
+// STATE   A VMA remembers the policy that mbind gave it, which keeps it apart from its neighbours.
+// LAZY    Nothing is moved to another node yet, and no policy looked at when a page is made.
 
 /// `MPOL_MF_*` of mbind(2) and move_pages(2).
 private enum NodeFlags {
@@ -67,7 +67,10 @@ extension AddressSpaces {
         return 0
     }
 
-    /// Checks a policy for a range.
+    /// Gives a range a policy.
+    ///
+    /// - Throws: `EINVAL` for arguments that go with nothing, `EPERM` without the privilege,
+    ///   `EFAULT` where nothing is mapped, `ENOMEM` for too many VMAs.
     func mbind(
         _ caller: Caller, address: UInt64, length: UInt64, mode: Int32, nodes: UInt64,
         flags: UInt32
@@ -79,12 +82,19 @@ extension AddressSpaces {
         let end = address &+ length.roundedUpToPages
         guard end >= address else { throw .EINVAL }
         let space = caller.space
-        space.lock.lockShared(.addressSpace, on: caller.cpu)
-        defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
+        space.lock.lock(.addressSpace, on: caller.cpu)
+        defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
         var current = address
         while current < end {
             guard let vma = space.tree.find(current), vma.start <= current else { throw .EFAULT }
             current = vma.end
+        }
+        let policy = NodePolicy(requested: mode, nodes)
+        current = address
+        while current < end, let vma = space.tree.find(current) {
+            let part = try setPolicy(
+                policy, of: vma, from: current, to: min(end, vma.end), in: space, on: caller.cpu)
+            current = max(part.end, current + pageSize)
         }
     }
 
@@ -108,6 +118,23 @@ extension AddressSpaces {
         case 1: return true
         case 2, 3, 5, 6: return nodes != 0
         default: return false
+        }
+    }
+}
+
+extension NodePolicy {
+    /// What the kernel keeps of mbind's arguments.
+    fileprivate init(requested mode: Int32, _ nodes: UInt64) {
+        let preferred: Int32 = 1
+        let local: Int32 = 4
+        let kind = mode & 0xFFF
+        if kind == 0 {
+            self = .default
+        } else if kind == preferred, nodes == 0 {
+            // A preference for no node is one for the node that the task runs on.
+            self.init(mode: local, nodes: 0)
+        } else {
+            self.init(mode: mode, nodes: nodes)
         }
     }
 }

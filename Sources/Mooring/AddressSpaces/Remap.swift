@@ -329,7 +329,8 @@ extension AddressSpaces {
                 start: new, end: new + request.newLength, flags: source.flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
-                file: source.file, name: source.rest.pointee.name, source: source),
+                file: source.file, name: source.rest.pointee.name, policy: source.policy,
+                source: source),
             to: space, on: cpu)
     }
 

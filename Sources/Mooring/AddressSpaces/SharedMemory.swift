@@ -9,11 +9,12 @@
 // SEE     Files/Segments.swift for what a segment is charged for.
 
 extension AddressSpaces {
-    /// Attaches a segment.
+    /// Attaches a segment of which the mode allows everybody `mode`.
     ///
     /// - Returns: Where it is.
     func shmat(
-        _ caller: Caller, _ segment: FileRef, address: UInt64, flags: AttachFlags
+        _ caller: Caller, _ segment: FileRef, mode: Protection, address: UInt64,
+        flags: AttachFlags
     ) throws(Errno) -> UInt64 {
         var place = address
         if !address.isPageAligned {
@@ -29,9 +30,12 @@ extension AddressSpaces {
             throw .EINVAL
         }
         defer { cache.release(segment, on: caller.cpu) }
+        let wanted: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
+        guard wanted.isSubset(of: mode) || caller.process.pointer.pointee.isAdmin else {
+            throw .EACCES
+        }
 
-        var protection: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
-        let access: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
+        var protection = wanted
         if flags.contains(.execute) { protection.insert(.execute) }
         let space = caller.space
         let start: UInt64
@@ -47,7 +51,7 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: place, length: size, protection: protection,
                 flags: isChosen ? .shared : [.shared, .fixed],
-                file: OpenFile(file: segment, access: access), offset: 0)
+                file: OpenFile(file: segment, access: wanted), offset: 0)
             let marks = space.tree.find(start)?.flags ?? []
             isPopulated = marks.contains(.locked) && !marks.contains(.lockOnFault)
         }

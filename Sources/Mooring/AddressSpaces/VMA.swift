@@ -96,6 +96,19 @@ struct VMARest {
     var number: UInt32
     /// What maps calls it when it has no file.
     var name: VMAName
+    /// Which nodes its pages are to come from: mbind(2).
+    var policy = NodePolicy.default
+}
+
+/// Which nodes the pages of a VMA are to come from: what mbind(2) was given.
+struct NodePolicy: Equatable {
+    /// `MPOL_*` with its modifiers; 0 leaves the choice to the process.
+    var mode: Int32
+    /// One bit a node.
+    var nodes: UInt64
+
+    /// No policy of its own.
+    static let `default` = NodePolicy(mode: 0, nodes: 0)
 }
 
 /// What maps calls a VMA that has no file.
@@ -185,6 +198,12 @@ struct VMARef: Equatable {
 
     /// The address space that it is in; a VMA in a tree has one.
     var addressSpace: AddressSpace { rest.pointee.addressSpace.unsafelyUnwrapped }
+
+    /// Which nodes its pages are to come from.
+    var policy: NodePolicy {
+        get { rest.pointee.policy }
+        nonmutating set { rest.pointee.policy = newValue }
+    }
 
     /// Its length in bytes.
     @inline(__always)

@@ -14,6 +14,7 @@ extension AddressSpaces {
         var pageOffset: UInt64
         var file: FileRef?
         var name: VMAName = .none
+        var policy = NodePolicy.default
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
     }
@@ -72,7 +73,8 @@ extension AddressSpaces {
                 start: new.start, end: new.end, flags: new.flags, pageOffset: new.pageOffset,
                 file: new.file.map { UnsafeMutableRawPointer($0.pointer) }, rest: vmaRests[number]))
         object.pointee.rest.initialize(
-            to: VMARest(addressSpace: space, number: number, name: new.name))
+            to: VMARest(
+                addressSpace: space, number: number, name: new.name, policy: new.policy))
         new.file?.references.add(1)
         return VMARef(pointer: object)
     }
@@ -111,7 +113,7 @@ extension AddressSpaces {
             NewVMA(
                 start: original.start, end: original.end, flags: flags,
                 pageOffset: original.pageOffset, file: original.file,
-                name: original.rest.pointee.name),
+                name: original.rest.pointee.name, policy: original.policy),
             in: child, on: cpu)
         child.tree.insert(copy)
         linkFile(copy, on: cpu)
@@ -172,7 +174,7 @@ extension AddressSpaces {
             NewVMA(
                 start: address, end: vma.end, flags: vma.flags,
                 pageOffset: vma.pageOffset(of: address), file: vma.file,
-                name: vma.rest.pointee.name),
+                name: vma.rest.pointee.name, policy: vma.policy),
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
@@ -188,7 +190,7 @@ extension AddressSpaces {
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
         low.flags.isAlike(high.flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
@@ -202,7 +204,8 @@ extension AddressSpaces {
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
         vma.flags.isAlike(new.flags) && vma.file == new.file
-            && vma.rest.pointee.name == new.name && vma.flags.isDisjoint(with: .special)
+            && vma.rest.pointee.name == new.name && vma.policy == new.policy
+            && vma.flags.isDisjoint(with: .special)
             && (isAbove
                 ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
                 : vma.pageOffset &+ UInt64(vma.pageCount) == new.pageOffset)
@@ -294,6 +297,31 @@ extension AddressSpaces {
             moveBorder(between: vma, high, to: start, growing: high, in: space, on: cpu)
             return high
         }
+        let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
+        recount(from: target.flags, to: flags, pages: pages, in: space)
+        target.flags = flags
+        return mergeWithNeighbours(target, in: space, on: cpu)
+    }
+
+    /// Gives `start..<end` of a VMA another policy, splitting and merging as needed.
+    ///
+    /// - Throws: `ENOMEM` when a split would make too many VMAs; nothing is changed then.
+    func setPolicy(
+        _ policy: NodePolicy, of vma: VMARef, from start: UInt64, to end: UInt64,
+        in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
+        guard policy != vma.policy else { return vma }
+        let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
+        target.policy = policy
+        return mergeWithNeighbours(target, in: space, on: cpu)
+    }
+
+    /// Makes `start..<end` of a VMA a VMA of its own.
+    ///
+    /// - Throws: `ENOMEM` when that would make too many VMAs; nothing is changed then.
+    private func cutOut(
+        _ vma: VMARef, from start: UInt64, to end: UInt64, in space: AddressSpace, on cpu: CPU
+    ) throws(Errno) -> VMARef {
         var target = vma
         if start > target.start {
             target = try split(target, at: start, in: space, on: cpu)
@@ -306,9 +334,7 @@ extension AddressSpaces {
                 throw error
             }
         }
-        recount(from: target.flags, to: flags, pages: pages, in: space)
-        target.flags = flags
-        return mergeWithNeighbours(target, in: space, on: cpu)
+        return target
     }
 
     /// Counts pages whose flags change.
@@ -327,7 +353,7 @@ extension AddressSpaces {
         let low = isAbove ? vma : neighbour
         let high = isAbove ? neighbour : vma
         return neighbour.flags.isAlike(flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name
+            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
             && flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
             && canShareGroup(low, high)

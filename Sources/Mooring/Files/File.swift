@@ -33,6 +33,8 @@ struct FileState {
     /// Whether each page is charged against the machine's commitment when it comes, rather than
     /// all when the file is made.
     var chargesPages = false
+    /// What may not be done to it any more; an atomic word.
+    var seals: FileSeals = .seal
     /// Whether it is a System V segment; then who made it, whether it is to go with its last
     /// attachment, whether that has gone, and who has locked it.
     var isSegment = false

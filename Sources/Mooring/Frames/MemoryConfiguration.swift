@@ -49,20 +49,34 @@ package enum MemoryConfigurationError: Error, Equatable, Sendable {
 
 extension MemoryConfigurationError: CustomStringConvertible {
     /// What is wrong, and what would be possible.
-    package var description: String {
+    package var description: String { "\(problem); \(remedy)" }
+
+    /// What is wrong.
+    var problem: String {
         switch self {
-        case .noMemory: "there is no memory, or a node has none; give it at least 4 MiB"
-        case .tooLarge(let frames):
-            "\(frames) frames are more than can be numbered; 16 TiB is the most"
-        case .tooManyNodes(let nodes): "\(nodes) nodes are too many; use 1 to 16"
+        case .noMemory: "there is no memory, or a node has none"
+        case .tooLarge(let frames): "\(frames) frames are more than can be numbered"
+        case .tooManyNodes(let nodes): "a machine of \(nodes) NUMA nodes is not possible"
         case .nodeMisaligned(let node, let frames):
-            "node \(node) has \(frames) frames, not a multiple of 1024; use multiples of 4 MiB"
+            "node \(node) has \(frames) frames, not a multiple of 1024"
         case .movableZoneTooLarge(let frames):
-            "a Movable zone of \(frames) frames leaves nothing for the others; make it smaller"
+            "a Movable zone of \(frames) frames leaves nothing for the others"
         case .reserveTooLarge(let kibibytes):
-            "min_free_kbytes of \(kibibytes) leaves nothing to allocate; lower it or add memory"
-        case .outOfRange(let what): what
-        case .mismatch(let what): what
+            "the \(kibibytes) KiB that are kept for emergencies leave nothing to allocate"
+        case .outOfRange(let what), .mismatch(let what): what
+        }
+    }
+
+    /// What would be possible.
+    var remedy: String {
+        switch self {
+        case .noMemory: "give each node at least 4 MiB"
+        case .tooLarge: "use less than 16 TiB"
+        case .tooManyNodes: "use 1 to \(MemoryConfiguration.maximumNodes)"
+        case .nodeMisaligned: "use multiples of 4 MiB"
+        case .movableZoneTooLarge: "make it smaller"
+        case .reserveTooLarge: "add memory"
+        case .outOfRange, .mismatch: "use the default"
         }
     }
 }

@@ -33,6 +33,12 @@ public final class Machine: @unchecked Sendable {
         self.configuration = configuration
         let memoryConfiguration = MemoryConfiguration(
             memory: configuration.memory, nodes: configuration.nodes)
+        do {
+            // Before anything is made in its size.
+            try memoryConfiguration.validate()
+        } catch {
+            throw ImpossibleMachine(error)
+        }
         let cpus = (0..<configuration.cpus).map {
             CPU(index: $0, zoneCount: memoryConfiguration.zoneCount)
         }
@@ -41,7 +47,7 @@ public final class Machine: @unchecked Sendable {
         do {
             allocator = try FrameAllocator(memoryConfiguration, frames: frames, cpus: cpus)
         } catch {
-            throw ImpossibleMachine(description: "\(error)")
+            throw ImpossibleMachine(error)
         }
         let keepsBytes = configuration.contents == .bytes
         let memory = PhysicalMemory(frameCount: frames.count)
@@ -60,7 +66,7 @@ public final class Machine: @unchecked Sendable {
         cpus[0].leave()
         guard zeroFrame != .none else {
             throw ImpossibleMachine(
-                description: "no frame is left for the zero page; give the machine more memory")
+                part: .memory, problem: "no frame is left for the zero page", remedy: "add memory")
         }
         frames[zeroFrame].resetFlags(.reserved)
         frames[zeroFrame].counts.store(FrameRef.oneReference)
@@ -174,20 +180,35 @@ public final class Machine: @unchecked Sendable {
 extension MachineConfiguration {
     /// Refuses what no machine can be.
     func validate() throws(ImpossibleMachine) {
-        guard cpus >= 1, cpus <= 1024 else {
+        guard (1...MachineConfiguration.maximumCPUs).contains(cpus) else {
             throw ImpossibleMachine(
-                description: "a machine of \(cpus) CPUs is not possible; use 1 to 1024")
+                part: .cpus, problem: "a machine of \(cpus) CPUs is not possible",
+                remedy: "use 1 to \(MachineConfiguration.maximumCPUs)")
+        }
+        guard (1...MachineConfiguration.maximumNodes).contains(nodes) else {
+            throw ImpossibleMachine(
+                part: .nodes, problem: "a machine of \(nodes) NUMA nodes is not possible",
+                remedy: "use 1 to \(MachineConfiguration.maximumNodes)")
         }
         guard faultAroundPages >= 1, faultAroundPages <= 512,
             faultAroundPages.nonzeroBitCount == 1
         else {
             throw ImpossibleMachine(
-                description: "\(faultAroundPages) pages around a fault are not possible; "
-                    + "use a power of two up to 512")
+                part: .faultAroundPages,
+                problem: "\(faultAroundPages) pages around a fault are not possible",
+                remedy: "use a power of two up to 512")
         }
         guard maxMapCount >= 1 else {
             throw ImpossibleMachine(
-                description: "a max_map_count of \(maxMapCount) leaves no room for a mapping")
+                part: .maxMapCount,
+                problem: "a max_map_count of \(maxMapCount) leaves no room for a mapping",
+                remedy: "use at least 1")
         }
+    }
+}
+
+extension ImpossibleMachine {
+    fileprivate init(_ error: MemoryConfigurationError) {
+        self.init(part: .memory, problem: error.problem, remedy: error.remedy)
     }
 }

@@ -10,6 +10,11 @@ public struct MachineConfiguration: Sendable {
         case bytes
     }
 
+    /// The most virtual CPUs that a machine can have.
+    public static let maximumCPUs = 1024
+    /// The most NUMA nodes that a machine can have.
+    public static let maximumNodes = MemoryConfiguration.maximumNodes
+
     /// How much physical memory there is.
     public var memory: ByteCount
     /// How many NUMA nodes share it evenly.
@@ -27,12 +32,29 @@ public struct MachineConfiguration: Sendable {
     /// What steps cost in virtual time.
     public var costs = CostTable()
 
+    /// How many bytes of address space the machine reserves for descriptors of its frames; what
+    /// is used of them takes memory.
+    package var descriptorBytes: UInt64 {
+        memory.bytes >> pageShift * UInt64(MemoryLayout<FrameDescriptor>.stride)
+    }
+
     /// A machine with this much memory, and the kernel's defaults for the rest.
     public init(memory: ByteCount) { self.memory = memory }
 }
 
 /// Why a machine cannot be made.
 public struct ImpossibleMachine: Error, CustomStringConvertible, Sendable {
-    /// What is wrong, and what would be possible.
-    public let description: String
+    /// A part of the configuration.
+    public enum Part: Sendable {
+        case memory, nodes, cpus, maxMapCount, faultAroundPages
+    }
+
+    /// What has to change.
+    public let part: Part
+    /// What is wrong.
+    public let problem: String
+    /// What would be possible.
+    public let remedy: String
+    /// Both in one line.
+    public var description: String { "\(problem); \(remedy)" }
 }

@@ -23,12 +23,13 @@ extension Machine {
     ///   - access: What the descriptor may be used for.
     ///   - isCached: Whether a device's pages are in the page cache already, so that no first
     ///     touch waits for the device.
+    ///   - isSealable: Whether ``File/addSeals(_:)`` may take from it what can be done to it.
     ///   - largeFolios: The pages that the cache keeps in folios of more than one page, ascending:
     ///     a read fault maps such a folio whole.
     /// - Returns: The file, open until ``File/close()``.
     public func makeFile(
         named name: String, kind: FileKind, length: ByteCount,
-        access: Protection = [.read, .write], isCached: Bool = false,
+        access: Protection = [.read, .write], isCached: Bool = false, isSealable: Bool = false,
         largeFolios: [Range<UInt64>] = []
     ) -> File {
         let cpu = cpus[0]
@@ -37,6 +38,7 @@ extension Machine {
         let file = cache.makeFile(
             named: name, kind: kind, length: length.bytes, isCached: isCached, on: cpu)
         file.pointer.pointee.chargesPages = kind == .memory
+        if isSealable { file.pointer.pointee.seals = [] }
         if !largeFolios.isEmpty {
             let folios = UnsafeMutableBufferPointer<Range<UInt64>>.allocate(
                 capacity: largeFolios.count)
@@ -54,12 +56,15 @@ extension Machine {
     ///   - length: Its length, rounded up to pages.
     ///   - key: What maps calls it by; 0 for a private one.
     ///   - owner: Whose it is: who may lock it without privilege.
+    ///   - mode: What its mode lets everybody do with it.
     /// - Returns: The segment, attached by ``Task/shmat(_:address:flags:)``.
-    /// - Throws: `EINVAL` for one without a byte, `ENOMEM` where it cannot be promised.
+    /// - Throws: `EINVAL` for one without a byte and for absurd lengths, `ENOMEM` where it cannot be promised.
     public func makeSegment(
-        length: ByteCount, key: UInt32 = 0, owner: UInt32 = 0
+        length: ByteCount, key: UInt32 = 0, owner: UInt32 = 0,
+        mode: Protection = [.read, .write]
     ) throws(Errno) -> File {
-        guard length.bytes != 0 else { throw .EINVAL }
+        // The largest size of a segment is a number that leaves room for calculating: SHMMAX.
+        guard length.bytes != 0, length.bytes <= UInt64.max - 1 << 24 else { throw .EINVAL }
         guard length.bytes <= configuration.memory.bytes &* 1024 else { throw .ENOMEM }
         let cpu = cpus[0]
         cpu.enter()
@@ -70,22 +75,43 @@ extension Machine {
             let file = cache.makeSegment(
                 key: key, length: length.bytes, owner: owner, name: name, on: cpu)
         else { throw .ENOMEM }
-        return File(machine: self, file: file, access: [.read, .write])
+        return File(machine: self, file: file, access: mode)
     }
 }
 
 extension Machine.File {
     /// ftruncate(2).
-    public func truncate(to length: ByteCount) {
-        run { machine.truncation.setLength(of: file, to: length.bytes, on: $0) }
+    ///
+    /// - Throws: `EPERM` where a seal forbids the length.
+    public func truncate(to length: ByteCount) throws(Errno) {
+        try run { cpu throws(Errno) in
+            let old = file.length.load()
+            if file.seals.contains(.shrink), length.bytes < old { throw .EPERM }
+            if file.seals.contains(.grow), length.bytes > old { throw .EPERM }
+            machine.truncation.setLength(of: file, to: length.bytes, on: cpu)
+        }
     }
 
     /// fallocate(2) with FALLOC_FL_PUNCH_HOLE.
-    public func punchHole(at offset: ByteCount, length: ByteCount) {
-        run {
+    ///
+    /// - Throws: `EPERM` where a seal forbids writing.
+    public func punchHole(at offset: ByteCount, length: ByteCount) throws(Errno) {
+        try run { cpu throws(Errno) in
+            guard file.seals.isDisjoint(with: .againstWriting) else { throw .EPERM }
             machine.truncation.punchHole(
-                in: file, offset: offset.bytes, length: length.bytes, on: $0)
+                in: file, offset: offset.bytes, length: length.bytes, on: cpu)
         }
+    }
+
+    /// fcntl(2) with F_ADD_SEALS: takes from everybody what may be done to the file.
+    ///
+    /// - Throws: `EPERM` for a descriptor that may not write and for a file that takes no seals,
+    ///   `EINVAL` for one that is not in memory and for unknown seals, `EBUSY` for a seal against
+    ///   writing while a shared mapping may write.
+    public func addSeals(_ seals: FileSeals) throws(Errno) {
+        guard file.kind == .memory else { throw .EINVAL }
+        guard access.contains(.write) else { throw .EPERM }
+        try run { cpu throws(Errno) in try file.add(seals, on: cpu) }
     }
 
     /// pread(2), without the bytes: brings the pages into the page cache.
@@ -104,12 +130,14 @@ extension Machine.File {
     /// pwrite(2) of zeroes: dirties pages of the page cache, and grows the file.
     ///
     /// - Returns: How many bytes were written.
-    /// - Throws: `EBADF` for a descriptor that may not write, `EFBIG`, `ENOMEM`.
+    /// - Throws: `EBADF` for a descriptor that may not write, `EPERM` where a seal forbids it,
+    ///   `EFBIG`, `ENOMEM`.
     public func write(at offset: ByteCount, length: ByteCount) throws(Errno) -> UInt64 {
         guard access.contains(.write) else { throw .EBADF }
         return try run { cpu throws(Errno) in
             try machine.cache.write(
-                file, offset: offset.bytes, length: length.bytes, on: cpu)
+                file, offset: offset.bytes,
+                length: try file.admitted(length.bytes, at: offset.bytes), on: cpu)
         }
     }
 

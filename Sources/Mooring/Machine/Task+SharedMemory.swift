@@ -6,7 +6,7 @@ extension Machine.Task {
     /// shmat(2).
     ///
     /// - Parameters:
-    ///   - segment: What ``Machine/makeSegment(length:key:owner:)`` made.
+    ///   - segment: What ``Machine/makeSegment(length:key:owner:mode:)`` made.
     ///   - address: Where; 0 leaves the choice to the machine.
     ///   - flags: How.
     /// - Returns: Where it is.
@@ -15,7 +15,9 @@ extension Machine.Task {
         _ segment: Machine.File, address: UInt64 = 0, flags: AttachFlags = []
     ) throws(Errno) -> UInt64 {
         try enter { caller throws(Errno) in
-            try machine.spaces.shmat(caller, segment.file, address: address, flags: flags)
+            try machine.spaces.shmat(
+                caller, segment.file, mode: segment.access, address: address,
+                flags: flags)
         }
     }
 
@@ -34,7 +36,8 @@ extension Machine.Task {
     /// setuid(2) for what is counted by user.
     public func setUser(_ user: UInt32) { enter { $0.process.pointer.pointee.user = user } }
 
-    /// Gives or takes CAP_SYS_ADMIN, CAP_SYS_NICE and CAP_SYS_RAWIO together.
+    /// Gives or takes CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO, CAP_SYS_RESOURCE and
+    /// CAP_IPC_OWNER together.
     public func setAdministrator(_ isHeld: Bool) {
         enter { $0.process.pointer.pointee.isAdmin = isHeld }
     }

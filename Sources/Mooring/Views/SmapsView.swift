@@ -2,7 +2,8 @@
 //
 // The texts of /proc/PID/smaps and smaps_rollup.
 //
-// LINUX   Nothing is huge, merged or swapped yet: those fields are 0. Locked is the proportional
+// LINUX   Nothing is huge, merged or swapped yet: those fields are 0, and THPeligible says where
+//         huge pages could come if they were for those who ask (mode `madvise`). Locked is the proportional
 //         share of the pages present in locked VMAs, as the kernel prints it.
 
 extension Machine.Task {
@@ -18,7 +19,9 @@ extension Machine.Task {
                 text += kilobyteField("KernelPageSize", 1.kilobytes)
                 text += kilobyteField("MMUPageSize", 1.kilobytes)
                 text += usage.smapsLines(isRollup: false)
-                text += field("THPeligible", 0) + "\nVmFlags: \(vma.flags.codesText)\n"
+                text +=
+                    field("THPeligible", vma.mayHoldHugePages ? 1 : 0)
+                    + "\nVmFlags: \(vma.flags.codesText)\n"
             }
             return text
         }
@@ -39,6 +42,16 @@ extension Machine.Task {
                 rights: "---p", offset: 0, file: nil, name: "[rollup]")
                 + usage.smapsLines(isRollup: true)
         }
+    }
+}
+
+extension VMARef {
+    /// Whether a huge page fits, and the program has asked for huge pages here.
+    fileprivate var mayHoldHugePages: Bool {
+        let size = UInt64(1) << TableLevel.pmd.rawValue
+        let first = (start + size - 1) & ~(size - 1)
+        return file == nil && flags.contains(.hugePage) && first + size <= end
+            && flags.isDisjoint(with: .special)
     }
 }
 

@@ -10,6 +10,9 @@ struct AreaChart {
     private static let height = 320.0
     private static let plot = (left: 72.0, right: 1024.0, top: 14.0, bottom: 280.0)
 
+    /// More lines than this would hide the picture.
+    private static let killLimit = 40
+
     private let series: TimelineSeries
     private let across: Axis
     private let up: Axis
@@ -37,6 +40,7 @@ struct AreaChart {
         svg += lockedLine
         svg += labels
         svg += strips
+        svg += kills
         svg += "</svg></div>\n"
         return legend.markup + svg
     }
@@ -52,6 +56,13 @@ struct AreaChart {
                 Legend.Entry(
                     style: "locked-line", label: "locked, all processes",
                     figure: Figures.bytes(locked)))
+        }
+        if let first = series.kills.first {
+            entries.append(
+                Legend.Entry(
+                    style: "kill", label: "lost",
+                    figure: series.kills.count == 1
+                        ? first.label : Figures.count(series.kills.count, "process", "processes")))
         }
         return Legend(entries: entries)
     }
@@ -159,6 +170,22 @@ struct AreaChart {
             path += steps(run) { series.locked[$0] }
         }
         return "<path class=\"halo\" d=\"\(path)\"/><path class=\"locked-line\" d=\"\(path)\"/>\n"
+    }
+
+    /// A line with a cross on top where a process was killed, above the strips so that it can tell
+    /// which.
+    private var kills: Markup {
+        guard !series.kills.isEmpty else { return "" }
+        let plot = AreaChart.plot
+        var svg: Markup = "<g class=\"kills\">"
+        for kill in series.kills.prefix(AreaChart.killLimit) {
+            // One may come before the first sample.
+            let share = max(0, across.share(kill.place))
+            let place = plot.left + share * (plot.right - plot.left)
+            svg += "<path class=\"kill\" d=\"M\(place) \(plot.bottom)V\(plot.top)"
+            svg += "m-5 -5l10 10m0 -10l-10 10\"><title>\(kill.label)</title></path>"
+        }
+        return svg + "</g>\n"
     }
 
     /// Names in the bands that are high enough for one.

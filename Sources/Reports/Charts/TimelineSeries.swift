@@ -29,6 +29,8 @@ struct TimelineSeries {
     var locked: [UInt64]
     /// Resident bytes of all processes at each sample.
     var total: [UInt64]
+    /// Where processes were killed, and which.
+    var kills: [(place: Double, label: String)]
 
     init(_ summary: RunSummary) {
         var points = summary.timeline
@@ -43,6 +45,10 @@ struct TimelineSeries {
         places = points.map { isTimed ? Double($0.time) : Double($0.step) }
         locked = points.map(\.total.locked)
         total = points.map(\.total.resident)
+        kills = summary.lost.filter { $0.held != nil }.map { lost in
+            let place = isTimed ? Double(lost.time) : Double(lost.step)
+            return (place, "\(lost.name) \(lost.process.rawValue), \(lost.cause.text)")
+        }
 
         var values: [ProcessID: [UInt64]] = [:]
         for (index, point) in points.enumerated() {

@@ -17,11 +17,13 @@ package struct HTMLReport {
         body += header
         body += cards
         body += timeline
+        body += lost
         body += comparison
         body += physicalMemory
         body += addressSpaces
         body += callsAndFaults
         body += processes
+        body += peaks
         body += differences
         body += failures
         body += fragmentation

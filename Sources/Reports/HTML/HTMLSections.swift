@@ -38,10 +38,16 @@ extension HTMLReport {
     }
 
     private var findingsLink: Markup {
+        if report.summary.lost.contains(where: { !$0.wasExpected }) {
+            return " <a href=\"#lost\">Which?</a>"
+        }
         if report.summary.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
         if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
         if report.comparison.map({ $0.differenceCount > 0 }) == true {
             return " <a href=\"#comparison\">Which?</a>"
+        }
+        if !report.missedPeaks.isEmpty, !report.isWhatIf {
+            return " <a href=\"#peaks\">Which?</a>"
         }
         return ""
     }
@@ -68,9 +74,10 @@ extension HTMLReport {
             "System calls", Figures.count(report.callCount),
             failed > 0 ? "\(Figures.count(failed)) failed" : "none failed")
         let living = summary.processes.count { $0.lastStep == nil }
+        let fate = living > 0 ? "\(Figures.count(living)) still alive" : "all have ended"
         add(
             "Processes", Figures.count(summary.processes.count),
-            living > 0 ? "\(Figures.count(living)) still alive" : "all have ended")
+            summary.lost.isEmpty ? fate : "\(Figures.count(summary.lost.count)) lost")
         add(
             "Operations", Figures.count(summary.operations),
             "in \(Figures.duration(summary.elapsed))")
@@ -171,6 +178,25 @@ extension HTMLReport {
         return section("Processes", table.markup)
     }
 
+    var lost: Markup {
+        guard !report.summary.lost.isEmpty else { return "" }
+        return section(
+            "Processes that the run had to do without", id: "lost",
+            lead: "The work goes on with them, and they ended here or were never made. The run "
+                + "went on without them: their later steps, and those of children that they would "
+                + "have made, were skipped.",
+            boxed(report.lostTable(limit: Limit.findings)))
+    }
+
+    var peaks: Markup {
+        guard !report.missedPeaks.isEmpty else { return "" }
+        return section(
+            "Peaks of resident memory that are not as recorded", id: "peaks",
+            lead: "By kind of memory: how much more was resident than recorded when the address "
+                + "space ended.",
+            boxed(report.peakTable(limit: Limit.findings)))
+    }
+
     var differences: Markup {
         guard report.summary.differenceCount > 0 else { return "" }
         return section(
@@ -225,6 +251,7 @@ extension HTMLReport {
         let systems = report.comparison?.systems.joined(separator: ", ")
         add("system", "\(systems ?? report.summary.system)")
         if let picture = report.picture { add("machine", "\(picture.configuration)") }
+        if let spread = report.spreadText { add("CPUs", "\(spread)") }
         add("version", "Mooring \(production.version)")
         if let date = production.date { add("made", "\(date)") }
         for detail in production.details { add("", "\(detail)") }

@@ -88,6 +88,9 @@ enum HTMLStyle {
         path.halo{fill:none;stroke:var(--halo);stroke-width:5}
         i.locked-line{height:0;border-top:2px dashed var(--ink);background:none;border-radius:0;
         width:18px;vertical-align:4px}
+        path.kill{fill:none;stroke:var(--bad);stroke-width:2}
+        i.kill{height:14px;width:0;border-left:2px solid var(--bad);background:none;border-radius:0;
+        margin-left:8px;margin-right:10px}
         .strips rect{fill:transparent}.strips rect:hover{fill:var(--ink);fill-opacity:.1}
         .s0{fill:var(--c0);color:var(--c0)}.s1{fill:var(--c1);color:var(--c1)}
         .s2{fill:var(--c2);color:var(--c2)}.s3{fill:var(--c3);color:var(--c3)}

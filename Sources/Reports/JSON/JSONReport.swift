@@ -16,13 +16,24 @@ import Workloads
 /// machine               [configuration], [moment]: when memory and fragmentation were so
 /// operations            how many were carried out
 /// elapsed               seconds
-/// agrees                whether nothing differs, every claim holds, and the run went to its end
+/// agrees                whether nothing differs, every claim holds, every peak is near the
+///                       recorded one, no process was lost, and the run went to its end; the
+///                       command's exit status says the same
 /// [stopped]             why the run ended before the work did
 /// notes                 [ text ]
 /// processes             [ pid, name, [parent], firstStep, [lastStep],
 ///                         peak { resident, locked, pageTables }, finalPeakResident,
 ///                         [recordedPeakResident], [deviation] (0.05 is 5 % more),
-///                         minorFaults, majorFaults ]
+///                         minorFaults, majorFaults,
+///                         images [ image, name, peakResident, [recordedPeakResident],
+///                                  [deviation], lastResident { anonymous, file, sharedMemory },
+///                                  [recordedLastResident], cutShort ] ]: address spaces in order,
+///                       0 what fork left; finalPeakResident and what follows is the last one's
+/// lost                  [ pid, name, [signal] or call and error, step, [line], nanoseconds,
+///                         operation, [held] { resident, locked, pageTables },
+///                         [freeMemory], expected, skippedSteps ]: processes that the work goes on
+///                       with, and the run had to do without
+/// [operationsByCPU]     [ operations ], where there is more than one CPU
 /// calls                 [ name, count, failed, errors { "ENOMEM": count } ]
 /// accesses              [ kind ("read" | "write" | "execute"), count, pages, signals ]
 /// faults                [ kind, count ]

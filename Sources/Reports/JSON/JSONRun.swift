@@ -64,6 +64,8 @@ struct JSONRun: Encodable {
     var stopped: String?
     var notes: [String]
     var processes: [JSONProcess]
+    var lost: [JSONLost]
+    var operationsByCPU: [Int]?
     var calls: [JSONCall]
     var accesses: [JSONAccess]
     var faults: [JSONFault]
@@ -91,6 +93,8 @@ struct JSONRun: Encodable {
         stopped = report.stopped
         notes = report.notes
         processes = summary.processes.map(JSONProcess.init)
+        lost = summary.lost.map(JSONLost.init)
+        operationsByCPU = summary.operationsByCPU.isEmpty ? nil : summary.operationsByCPU
         calls = report.systemCalls.map(JSONCall.init)
         accesses = summary.accesses.map(JSONAccess.init)
         faults = report.faults.map { JSONFault(kind: $0.kind, count: $0.count) }
@@ -132,34 +136,6 @@ struct JSONFigures: Encodable {
         resident = figures.resident
         locked = figures.locked
         pageTables = figures.pageTables
-    }
-}
-
-struct JSONProcess: Encodable {
-    var pid: Int32
-    var name: String
-    var parent: Int32?
-    var firstStep: Int
-    var lastStep: Int?
-    var peak: JSONFigures
-    var finalPeakResident: UInt64
-    var recordedPeakResident: UInt64?
-    var deviation: Double?
-    var minorFaults: UInt64
-    var majorFaults: UInt64
-
-    init(_ process: ProcessSummary) {
-        pid = process.process.rawValue
-        name = process.name
-        parent = process.parent?.rawValue
-        firstStep = process.firstStep
-        lastStep = process.lastStep
-        peak = JSONFigures(process.peak)
-        finalPeakResident = process.finalPeakResident
-        recordedPeakResident = process.recordedPeakResident
-        deviation = process.deviation
-        minorFaults = process.minorFaults
-        majorFaults = process.majorFaults
     }
 }
 

@@ -19,6 +19,13 @@ enum Figures {
         return "\(fixed(value, decimals: isWhole || value >= 99.95 ? 0 : 1)) \(units[unit])"
     }
 
+    /// How much more one size is than another: `+1.2 MiB`, `-340 KiB`, `0`.
+    static func difference(_ bytes: UInt64, from other: UInt64) -> String {
+        guard bytes != other else { return "0" }
+        return bytes > other
+            ? "+" + Figures.bytes(bytes - other) : "-" + Figures.bytes(other - bytes)
+    }
+
     /// A size in the largest unit that it is a whole number of: `3,968 MiB`.
     static func exactBytes(_ bytes: UInt64) -> String {
         guard bytes > 0 else { return "0" }

@@ -41,8 +41,11 @@ extension RunReport {
         return columns + [
             .right(
                 "recorded peak", short: "recorded",
-                "VmHWM of the last program it ran, as the recording says"),
-            .right("off by", "How far the peak at the end is from the recorded one"),
+                "The most that was resident at one time (VmHWM), as the recording says"),
+            .right(
+                "off by",
+                "How far the peak is from the recorded one: of the programs that it ran, the one "
+                    + "that is off most"),
         ]
     }
 
@@ -50,9 +53,13 @@ extension RunReport {
         let steps = Double(stepCount)
         let start = Double(process.firstStep) / steps
         let end = process.lastStep.map { Double($0 + 1) / steps } ?? 1
+        let isKilled = summary.lost.contains {
+            $0.process == process.process && $0.step == process.lastStep
+        }
         let lifetime = Table.Cell(
             Figures.count(process.firstStep) + "–"
-                + (process.lastStep.map { Figures.count($0) } ?? "end"),
+                + (process.lastStep.map { Figures.count($0) } ?? "end")
+                + (isKilled ? ", killed" : ""), isKilled ? .bad : .plain,
             bar: start...max(start, min(1, end)))
         let cells: [Table.Cell] = [
             Table.Cell(process.name, .strong), "\(process.process.rawValue)",
@@ -62,12 +69,12 @@ extension RunReport {
             .count(process.majorFaults),
         ]
         guard hasRecorded else { return cells }
-        let offBy = process.deviation.map { deviation in
+        let offBy = process.worstDeviation.map { deviation in
             Table.Cell(
                 Figures.deviation(deviation),
                 deviation.magnitude <= RunReport.tolerance ? .good : .bad)
         }
-        return cells + [process.recordedPeakResident.map { .bytes($0) } ?? .none, offBy ?? .none]
+        return cells + [process.recordedPeak.map { .bytes($0) } ?? .none, offBy ?? .none]
     }
 
     /// System calls, the most frequent first.
@@ -102,49 +109,6 @@ extension RunReport {
                 Table.Cell(Figures.percent(Double(fault.count) / total), .quiet))
         }
         table.remark = remark(faults.count - limit, "other kind")
-        return table
-    }
-
-    /// Where outcomes differ from those recorded.
-    func differenceTable(limit: Int) -> Table {
-        var table = Table([
-            .right("step"), .left("differs in"), .elastic("operation"), .elastic("recorded"),
-            .elastic("got"),
-        ])
-        for difference in summary.differences.prefix(limit) {
-            table.add(
-                Table.Cell(Figures.count(difference.step), .quiet),
-                Table.Cell(difference.kind.rawValue), Table.Cell(difference.operation, .strong),
-                Table.Cell(difference.recorded.description),
-                Table.Cell(difference.got.description, .bad))
-        }
-        let shown = min(limit, summary.differences.count)
-        if summary.differenceCount > shown { table.remark = differenceCounts(shown: shown) }
-        return table
-    }
-
-    /// Differences by what differs: `12 in all: 3 outcome, 9 placement`.
-    private func differenceCounts(shown: Int) -> String {
-        let kinds = Difference.Kind.allCases.compactMap { kind in
-            summary.differenceCounts[kind].map { "\(Figures.count($0)) \(kind.rawValue)" }
-        }
-        return "the first \(Figures.count(shown)) of \(Figures.count(summary.differenceCount)): "
-            + kinds.joined(separator: ", ")
-    }
-
-    /// Claims that do not hold.
-    func failureTable(limit: Int) -> Table {
-        var table = Table([.right("line"), .elastic("claim"), .elastic("but got")])
-        for failure in summary.failures.prefix(limit) {
-            table.add(
-                Table.Cell("\(failure.line)", .quiet), Table.Cell(failure.text, .strong),
-                Table.Cell(failure.got, .bad))
-        }
-        let shown = min(limit, summary.failures.count)
-        if summary.failureCount > shown {
-            table.remark =
-                "the first \(Figures.count(shown)) of \(Figures.count(summary.failureCount))"
-        }
         return table
     }
 

@@ -15,6 +15,7 @@ package struct TextReport: CustomStringConvertible {
         static let processes = 10
         static let calls = 10
         static let differences = 8
+        static let losses = 4
         static let zones = 4
         static let notes = 5
     }
@@ -34,7 +35,9 @@ package struct TextReport: CustomStringConvertible {
     /// The text, with a line feed at its end.
     package var description: String {
         let sections = [
-            origin, processes, comparison, callsAndFaults, memory, differences, failures, verdict,
+            origin, processes, comparison, callsAndFaults, memory, lost, peaks, differences,
+            failures,
+            verdict,
         ].filter { !$0.isEmpty }
         return sections.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
     }
@@ -53,6 +56,7 @@ package struct TextReport: CustomStringConvertible {
         let pace = paceText.map { " (\($0))" } ?? ""
         lines.append(
             field("work", "\(operations) in \(Figures.duration(report.summary.elapsed))\(pace)"))
+        if let spread = report.spreadText { lines.append(field("CPUs", spread)) }
         lines += report.notes.prefix(Limit.notes).map { field("note", $0) }
         return lines
     }
@@ -96,6 +100,18 @@ package struct TextReport: CustomStringConvertible {
             lines.append(field("", "and \(Figures.count(zones.count - Limit.zones, "zone")) more"))
         }
         return lines
+    }
+
+    private var lost: [String] {
+        guard !report.summary.lost.isEmpty else { return [] }
+        return [colouring.paint("Processes that the run had to do without", .strong)]
+            + lines(report.lostTable(limit: Limit.losses))
+    }
+
+    private var peaks: [String] {
+        guard !report.missedPeaks.isEmpty else { return [] }
+        return [colouring.paint("Peaks of resident memory, and where the rest is", .strong)]
+            + lines(report.peakTable(limit: Limit.losses))
     }
 
     private var differences: [String] {

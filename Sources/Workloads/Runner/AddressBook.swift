@@ -136,9 +136,9 @@ final class AddressBook {
         case .access(let span, let kind): return .access(try resolve(span), kind)
         case .store(let span, let seed): return .store(try resolve(span), seed: seed)
         case .load(let span): return .load(try resolve(span))
-        case .mlockall, .munlockall, .migratePages, .createFile, .ftruncate, .punchHole,
-            .readFile, .writeFile, .shmLock, .spawn, .fork, .exec, .exit, .setLimit,
-            .setLockPrivilege:
+        case .mlockall, .munlockall, .migratePages, .createFile, .ftruncate, .seal,
+            .punchHole, .readFile, .writeFile, .shmLock, .spawn, .fork, .exec, .exit, .setLimit,
+            .setLockPrivilege, .setAdministrator:
             return call
         }
     }

@@ -122,7 +122,13 @@ struct ExpectationChecker {
         // Whole pages from the first to the last that the span touches.
         length = (length &+ address % pageSize).roundedUpToPages
         address = address.pageAligned
-        let bit: UInt64 = state == .present ? 1 << 63 : 1 << 62
+        let bit: UInt64 =
+            switch state {
+            case .present: 1 << 63
+            case .swapped: 1 << 62
+            case .file: 1 << 61
+            case .exclusive: 1 << 56
+            }
         var count: UInt64 = 0
         while length > 0 {
             let piece = min(length, 65536 * pageSize)

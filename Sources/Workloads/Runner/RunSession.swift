@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Carries out a workload's items. What outcomes are held against: `RunSession+Judging`. What
+// processes hold: `RunSession+Observing`. Processes that end too early: `RunSession+Losses`.
 
 import Mooring
 
 /// A workload that is being carried out on a system, item by item.
 final class RunSession {
     /// What is known of a process that lives.
-    private struct Process {
+    struct Process {
         /// Its place in the summary.
         var index: Int
         var book: AddressBook
@@ -13,24 +16,31 @@ final class RunSession {
         var sharesMemory = false
         /// How many programs it has executed: which of its address spaces it has.
         var image = 0
+        /// What it held when it was last looked at.
+        var last = ProcessSample()
     }
 
     /// An address space of a recording.
-    private struct ImageKey: Hashable {
+    struct ImageKey: Hashable {
         var process: ProcessID
         var image: Int
     }
 
     let system: any MemorySystem
-    private let workload: Workload
-    private let options: RunOptions
-    private let printer: ScenarioPrinter
-    private let checker: ExpectationChecker
+    let workload: Workload
+    let options: RunOptions
+    let printer: ScenarioPrinter
+    let checker: ExpectationChecker
 
-    private var summary: RunSummary
-    private var processes: [ProcessID: Process] = [:]
+    var summary: RunSummary
+    var processes: [ProcessID: Process] = [:]
     private var fileLengths: [FileID: UInt64] = [:]
-    private let recordedImages: [ImageKey: RecordedProcess]
+    let recordedImages: [ImageKey: RecordedProcess]
+    /// The last step of each recorded process but its exit.
+    let lastDeeds: [ProcessID: Int]
+    /// For each process that was lost, and each that it would have made: which of the summary's.
+    var losses: [ProcessID: Int] = [:]
+    private var spread: CPUSpread
     private var calls: [CallKind: CallTally] = [:]
     private var accesses = AccessKind.allCases.map { AccessTally(kind: $0) }
     private let faultsBefore: [FaultCount]
@@ -51,26 +61,35 @@ final class RunSession {
         sampleInterval = max(1, (workload.count + points - 1) / points)
         progressInterval = max(1, workload.count / 200)
         var recorded: [ImageKey: RecordedProcess] = [:]
+        var lastDeeds: [ProcessID: Int] = [:]
         if case .recording(let recording) = workload {
             for process in recording.processes {
                 recorded[ImageKey(process: process.process, image: process.image)] = process
             }
+            for (index, step) in recording.steps.enumerated() where step.operation.call != .exit {
+                lastDeeds[step.operation.process] = index
+            }
         }
         recordedImages = recorded
+        self.lastDeeds = lastDeeds
+        spread = CPUSpread(cpuCount: system.cpuCount)
+        if system.cpuCount > 1 {
+            summary.operationsByCPU = Array(repeating: 0, count: system.cpuCount)
+        }
         faultsBefore = (try? system.faultCounts()) ?? []
         checker = ExpectationChecker(system: system, workload: workload)
     }
 
     /// Does or checks one item.
     ///
-    /// - Returns: What became of it; `nil` for a claim.
+    /// - Returns: What became of it; `nil` for a claim, and for what a lost process was to do.
     func perform(_ index: Int) throws(RunFailure) -> Outcome? {
         let item = workload.item(index)
         let outcome: Outcome?
         switch item.action {
         case .perform(let operation, let judgement):
-            outcome = try perform(operation, judgement, item, at: index)
-            if let audit = options.audit,
+            outcome = isLost(operation) ? nil : try perform(operation, judgement, item, at: index)
+            if let audit = options.audit, outcome != nil,
                 summary.operations.isMultiple(of: max(1, options.auditInterval))
             {
                 do { try audit() } catch {
@@ -91,7 +110,7 @@ final class RunSession {
 
     /// Ends the run; what was found.
     func finish() -> RunSummary {
-        for process in Array(processes.keys) { observe(process, isFinal: true) }
+        for process in Array(processes.keys) { endImage(of: process, observe(process)) }
         return current
     }
 
@@ -122,7 +141,7 @@ final class RunSession {
         ]
     }
 
-    private func failure(_ reason: String, _ item: WorkItem, at index: Int) -> RunFailure {
+    func failure(_ reason: String, _ item: WorkItem, at index: Int) -> RunFailure {
         let text =
             switch item.action {
             case .perform(let operation, _): printer.text(operation)
@@ -137,16 +156,19 @@ final class RunSession {
     private func perform(
         _ operation: Operation, _ judgement: WorkItem.Judgement, _ item: WorkItem, at index: Int
     ) throws(RunFailure) -> Outcome {
-        let book = processes[operation.process]?.book
-        let outcome: Outcome
         var resolved = operation
+        resolved.cpu = spread.cpu(for: operation, thread: item.thread)
+        let last: ProcessSample?
+        let outcome: Outcome
         do {
-            if let book { resolved.call = try book.resolve(operation.call) }
-            // What ends an address space is the last chance to see how much it held.
-            switch operation.call {
-            case .exit, .exec: observe(operation.process, isFinal: true)
-            default: break
+            if let cpu = operation.cpu, system.ownsMachine, cpu >= system.cpuCount {
+                throw SystemFailure.noCPU(cpu, of: system.cpuCount)
             }
+            if let book = processes[operation.process]?.book {
+                resolved.call = try book.resolve(operation.call)
+            }
+            // What ends an address space is the last chance to see how much it held.
+            last = operation.call.endsAddressSpace ? observe(operation.process) : nil
             outcome = try system.perform(resolved)
         } catch let error as UnresolvedAddress {
             throw failure(
@@ -156,15 +178,24 @@ final class RunSession {
             throw failure("\(error)", item, at: index)
         }
         summary.operations += 1
+        if let cpu = resolved.cpu, cpu < summary.operationsByCPU.count {
+            summary.operationsByCPU[cpu] += 1
+        }
         tally(resolved.call, outcome)
         // ORDER: an outcome is compared before the book learns where this system put it, and a
-        // claim is checked after, since it may name the region that the call made.
+        // claim is checked after, since it may name the region that the call made. A process is
+        // given up last: until then its book says what addresses mean.
         if case .recorded(let recorded?) = judgement {
             compare(operation, outcome, recorded, at: index)
         }
+        if case .value = outcome, let last { endImage(of: operation.process, last) }
         follow(operation, outcome, judgement, at: index)
+        var isAsClaimed = false
         if case .expected(let expected) = judgement {
-            judge(operation, outcome, expected, item)
+            isAsClaimed = judge(operation, outcome, expected, item)
+        }
+        if let (process, cause) = loss(in: operation, outcome, judgement, at: index) {
+            lose(process, cause, wasExpected: isAsClaimed, operation, item, at: index)
         }
         return outcome
     }
@@ -202,7 +233,6 @@ final class RunSession {
     ) {
         let process = operation.process
         switch (operation.call, outcome) {
-        case (_, .signal(.outOfMemory, _)): end(process, at: index)
         case (.spawn, .value): appear(process, parent: nil, at: index)
         case (.fork(let child, let sharesMemory), .value):
             let parent = processes[process]?.book ?? AddressBook()
@@ -216,13 +246,13 @@ final class RunSession {
         case (.ftruncate(let file, let length), .value): fileLengths[file] = length
         case (.mmap(_, let length, _, let flags, _, _), .value(let address)):
             learn(operation, length, address, judgement)
-            if flags.contains(.locked) { observe(process, isFinal: false) }
+            if flags.contains(.locked) { observe(process) }
         case (.mremap(_, let length, _, _), .value(let address)):
             learn(operation, length, address, judgement)
         case (.shmat(let file, _, _), .value(let address)):
             learn(operation, fileLengths[file] ?? pageSize, address, judgement)
         case (.brk, .value(let address)): learn(operation, 0, address, judgement)
-        case (.mlock, _), (.mlock2, _), (.mlockall, _): observe(process, isFinal: false)
+        case (.mlock, _), (.mlock2, _), (.mlockall, _): observe(process)
         default: break
         }
     }
@@ -239,11 +269,22 @@ final class RunSession {
 
     private func appear(_ process: ProcessID, parent: ProcessID?, at index: Int) {
         processes[process] = Process(index: summary.processes.count, book: AddressBook())
-        let recorded = recordedImages[ImageKey(process: process, image: 0)]
+        losses[process] = nil
         summary.processes.append(
             ProcessSummary(
-                process: process, name: recorded?.name ?? workload.names.name(of: process),
-                parent: parent, firstStep: index))
+                process: process, name: firstName(of: process, parent: parent), parent: parent,
+                firstStep: index))
+    }
+
+    /// What a process is called before it executes a program: in a recording, what its parent is.
+    func firstName(of process: ProcessID, parent: ProcessID?) -> String {
+        if let recorded = recordedImages[ImageKey(process: process, image: 0)] {
+            return recorded.name
+        }
+        if case .recording = workload, let place = parent.flatMap({ processes[$0]?.index }) {
+            return summary.processes[place].name
+        }
+        return workload.names.name(of: process)
     }
 
     /// A process executes a program.
@@ -258,192 +299,18 @@ final class RunSession {
         summary.processes[state.index].name = recorded?.name ?? image.name
     }
 
-    private func end(_ process: ProcessID, at index: Int) {
+    func end(_ process: ProcessID, at index: Int) {
         guard let place = processes.removeValue(forKey: process)?.index else { return }
         summary.processes[place].lastStep = index
     }
-
-    // MARK: Judging
-
-    private func compare(
-        _ operation: Operation, _ outcome: Outcome, _ recorded: Outcome, at index: Int
-    ) {
-        summary.compared += 1
-        guard let kind = difference(operation, recorded, outcome) else { return }
-        summary.differenceCounts[kind, default: 0] += 1
-        guard summary.differences.count < options.findingLimit else { return }
-        summary.differences.append(
-            Difference(
-                kind: kind, step: index, operation: printer.text(operation), recorded: recorded,
-                got: outcome))
-    }
-
-    private func judge(
-        _ operation: Operation, _ outcome: Outcome, _ expected: ExpectedOutcome, _ item: WorkItem
-    ) {
-        summary.checked += 1
-        guard !matches(expected, outcome, of: operation) else { return }
-        fail(
-            item, text: printer.text(operation) + printer.text(expected),
-            got: printer.text(portable(outcome, of: operation)))
-    }
-
-    /// In what an outcome differs from the recorded one; `nil` if in nothing that counts.
-    private func difference(
-        _ operation: Operation, _ recorded: Outcome, _ got: Outcome
-    ) -> Difference.Kind? {
-        guard recorded != got else { return nil }
-        switch (recorded, got) {
-        case (.value(let address), .value(let here)):
-            switch operation.call {
-            // A process's number is the workload's here.
-            case .fork, .spawn: return nil
-            default: break
-            }
-            guard operation.call.returnsAddress else { return .result }
-            // What is put beside a mapping that lies elsewhere follows it.
-            let book = processes[operation.process]?.book
-            return (try? book?.resolve(.absolute(address))) == here ? nil : .placement
-        case (.pages(let one), .pages(let other)):
-            return one.elementsEqual(other) { $0 & 1 == $1 & 1 } ? nil : .result
-        case (.signal(let one, let address), .signal(let other, let here)):
-            guard one == other else { return .outcome }
-            let place = processes[operation.process]?.book.portable(here)
-            return place == .absolute(address) ? nil : .outcome
-        default: return .outcome
-        }
-    }
-
-    private func matches(
-        _ expected: ExpectedOutcome, _ outcome: Outcome, of operation: Operation
-    ) -> Bool {
-        let book = processes[operation.process]?.book
-        switch (expected, outcome) {
-        case (.anything, _): return true
-        case (.success, .value), (.success, .pages): return true
-        case (.failure, .failed): return true
-        case (.failed(let error), .failed(let got)): return error == got
-        case (.value(let value), .value(let got)): return value == got
-        case (.address(let address), .value(let got)):
-            return (try? book?.resolve(address)) == got
-        case (.pages(let pages), .pages(let got)):
-            return pages.elementsEqual(got) { $0 == ($1 & 1 == 1) }
-        case (.signal(let signals, let address), .signal(let got, let place)):
-            guard signals.contains(got) else { return false }
-            guard let address else { return true }
-            return (try? book?.resolve(address)) == place
-        case (.pattern(let seed), .value(let got)):
-            guard case .load(let span) = operation.call,
-                case .absolute(_, let length)? = try? book?.resolve(span)
-            else { return false }
-            return got == StorePattern.checksum(seed: seed, length: length)
-        default: return false
-        }
-    }
-
-    private func check(_ expectation: Expectation, _ item: WorkItem) {
-        guard system.ownsMachine || !expectation.subject.isMachineWide else {
-            summary.skipped += 1
-            return
-        }
-        summary.checked += 1
-        let book = expectation.subject.process.flatMap { processes[$0]?.book }
-        switch checker.check(expectation, book: book) {
-        case .holds: break
-        case .fails(let got): fail(item, text: printer.text(expectation), got: got)
-        }
-    }
-
-    private func fail(_ item: WorkItem, text: String, got: String) {
-        summary.failureCount += 1
-        guard summary.failures.count < options.findingLimit else { return }
-        summary.failures.append(ExpectationFailure(line: item.line ?? 0, text: text, got: got))
-    }
-
-    // MARK: Portable outcomes
-
-    /// An outcome in which addresses are as the work writes them, so that two systems which place
-    /// mappings differently give the same one.
-    func portable(_ outcome: Outcome, of operation: Operation) -> PortableOutcome {
-        let book = processes[operation.process]?.book
-        switch outcome {
-        case .value(let value) where operation.call.returnsAddress:
-            guard let book else { return .plain(outcome) }
-            return .address(book.portable(value, near: operation.binds))
-        case .signal(let signal, let address):
-            let region: RegionID? =
-                switch operation.call.span {
-                case .region(let region), .part(let region, _, _): region
-                default: nil
-                }
-            return .signal(signal, book?.portable(address, near: region) ?? .absolute(address))
-        case .pages(let pages): return .plain(.pages(pages.map { $0 & 1 }))
-        default: return .plain(outcome)
-        }
-    }
-
-    // MARK: Observing
-
-    /// Looks at what a process holds.
-    ///
-    /// - Parameters:
-    ///   - process: A process; one that is gone is passed over.
-    ///   - isFinal: Whether its address space is about to end.
-    /// - Returns: What it holds; `nil` if it is gone or shares another's memory.
-    @discardableResult
-    private func observe(_ process: ProcessID, isFinal: Bool) -> MemoryFigures? {
-        guard let state = processes[process], let sample = try? system.sample(of: process) else {
-            return nil
-        }
-        let figures = MemoryFigures(sample)
-        // A child that shares its parent's memory has no peaks of its own.
-        guard !state.sharesMemory else { return nil }
-        summary.processes[state.index].peak.raise(to: figures)
-        let peak = max(summary.processes[state.index].peak.resident, sample.peakResident)
-        summary.processes[state.index].peak.resident = peak
-        summary.processes[state.index].minorFaults = sample.minorFaults
-        summary.processes[state.index].majorFaults = sample.majorFaults
-        if isFinal { addImage(of: process, state, sample) }
-        return figures
-    }
-
-    /// An address space ends: what it held is held against the recording.
-    private func addImage(of process: ProcessID, _ state: Process, _ sample: ProcessSample) {
-        let recorded = recordedImages[ImageKey(process: process, image: state.image)]
-        summary.processes[state.index].images.append(
-            ImageSummary(
-                image: state.image, name: summary.processes[state.index].name,
-                peakResident: sample.peakResident, recordedPeakResident: recorded?.peakResident,
-                lastResident: ResidentFigures(sample), recordedLastResident: recorded?.lastResident)
-        )
-    }
-
-    private func addPoint(_ item: WorkItem, at index: Int) {
-        var point = TimelinePoint(
-            step: index, time: item.time, processes: [], total: MemoryFigures())
-        for process in processes.keys.sorted() {
-            guard let figures = observe(process, isFinal: false) else { continue }
-            point.processes.append(.init(process: process, figures: figures))
-            point.total.add(figures)
-        }
-        summary.peak.raise(to: point.total)
-        summary.timeline.append(point)
-    }
 }
 
-/// An outcome without the addresses of the system it came from.
-enum PortableOutcome: Hashable {
-    case address(Address)
-    case signal(Signal, Address)
-    case plain(Outcome)
-}
-
-extension ScenarioPrinter {
-    func text(_ outcome: PortableOutcome) -> String {
-        switch outcome {
-        case .address(let address): text(address)
-        case .signal(let signal, let address): "\(signal.word) at \(text(address))"
-        case .plain(let outcome): outcome.description
+extension Call {
+    /// Whether the caller leaves its address space when it succeeds.
+    fileprivate var endsAddressSpace: Bool {
+        switch self {
+        case .exit, .exec: true
+        default: false
         }
     }
 }

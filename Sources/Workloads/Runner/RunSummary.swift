@@ -18,11 +18,17 @@ package struct RunSummary: Sendable {
     package var faults: [FaultCount] = []
     /// Processes in the order in which they appeared.
     package var processes: [ProcessSummary] = []
+    /// Processes that the work goes on with, and the run had to do without.
+    package var lost: [LostProcess] = []
+    /// How many steps were passed over because their processes were lost.
+    package var skippedSteps: Int { lost.reduce(0) { $0 + $1.skippedSteps } }
+    /// How many operations ran on each virtual CPU; empty where there is one CPU.
+    package var operationsByCPU: [Int] = []
 
     /// The most that processes held together at any point of the timeline: sums, in which a page
     /// that several map counts for each.
     package var peak = MemoryFigures()
-    /// Figures over time, evenly spaced.
+    /// Figures over time: evenly spaced, and where a process was lost.
     package var timeline: [TimelinePoint] = []
 
     /// How many outcomes were held against recorded ones.
@@ -42,8 +48,10 @@ package struct RunSummary: Sendable {
     package var failures: [ExpectationFailure] = []
     package var failureCount = 0
 
-    /// Whether every claim holds and every outcome is as recorded.
-    package var isClean: Bool { failureCount == 0 && differenceCount == 0 }
+    /// Whether every claim holds, every outcome is as recorded, and no process was lost.
+    package var isClean: Bool {
+        failureCount == 0 && differenceCount == 0 && lost.allSatisfy(\.wasExpected)
+    }
 }
 
 /// How often a system call was made.
@@ -119,6 +127,12 @@ package struct ProcessSummary: Hashable, Sendable {
     package var recordedPeakResident: UInt64? { images.last?.recordedPeakResident }
     /// How far that peak is from the recorded one: 0.05 is 5 % more.
     package var deviation: Double? { images.last?.deviation }
+    /// The most that any of its address spaces held when it was recorded.
+    package var recordedPeak: UInt64? { images.compactMap(\.recordedPeakResident).max() }
+    /// How far the peak of that of its address spaces is off which is off most.
+    package var worstDeviation: Double? {
+        images.compactMap(\.deviation).max { $0.magnitude < $1.magnitude }
+    }
 }
 
 /// What an address space held.
@@ -133,10 +147,12 @@ package struct ImageSummary: Hashable, Sendable {
     /// What was resident when it ended, and what the recording says of that.
     package var lastResident: ResidentFigures
     package var recordedLastResident: ResidentFigures?
+    /// Whether it ended before the work was done with it: the process was lost.
+    package var isCutShort = false
 
-    /// How far the peak is from the recorded one: 0.05 is 5 % more.
+    /// How far the peak is from the recorded one: 0.05 is 5 % more; `nil` where that says nothing.
     package var deviation: Double? {
-        guard let recordedPeakResident, recordedPeakResident > 0 else { return nil }
+        guard !isCutShort, let recordedPeakResident, recordedPeakResident > 0 else { return nil }
         return Double(peakResident) / Double(recordedPeakResident) - 1
     }
 }

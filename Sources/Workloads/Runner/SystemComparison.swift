@@ -52,8 +52,9 @@ package struct SystemComparison: Sendable {
                 if let outcome = try session.perform(index) { outcomes.append(outcome) }
             }
             let item = workload.item(index)
+            // Where one system has lost the process, there is nothing to compare.
             guard case .perform(let operation, _) = item.action, let first = outcomes.first,
-                outcomes.contains(where: { $0 != first })
+                outcomes.count == sessions.count, outcomes.contains(where: { $0 != first })
             else { continue }
             let portable = zip(sessions, outcomes).map { $0.portable($1, of: operation) }
             guard Set(portable).count > 1, !arePlacements(portable, of: operation) else {

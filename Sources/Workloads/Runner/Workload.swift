@@ -29,7 +29,7 @@ package enum Workload: Sendable {
         case .recording(let recording):
             let step = recording.steps[index]
             return WorkItem(
-                line: nil, time: step.time,
+                line: nil, time: step.time, thread: step.thread,
                 action: .perform(step.operation, .recorded(step.recorded)))
         case .scenario(let scenario):
             let item = scenario.items[index]
@@ -61,6 +61,8 @@ struct WorkItem {
     var line: Int?
     /// Nanoseconds since the recording began.
     var time: UInt64
+    /// Which of the process's threads does it; 0 in a scenario.
+    var thread: Int32 = 0
     var action: Action
 }
 

@@ -32,6 +32,8 @@ package struct Scenario: Hashable, Sendable {
     package var items: [Item]
     /// What the text calls its processes, regions and files.
     package var names: WorkloadNames
+    /// Where the text says what the machine is to be: each setting with its value.
+    package var settingPlaces: [MachineSettings.Name: ScenarioPlace] = [:]
 
     package init(
         machine: MachineSettings = .init(), items: [Item] = [], names: WorkloadNames = .init()
@@ -52,6 +54,10 @@ package struct Scenario: Hashable, Sendable {
 
 /// The machine that a scenario asks for; what it does not mention is the system's default.
 package struct MachineSettings: Hashable, Sendable {
+    /// The settings, as a scenario writes them.
+    package enum Name: String, Hashable, Sendable, CaseIterable {
+        case memory, nodes, cpus, contents, mlock, orders, tables, overcommit, maps, seed
+    }
     /// Whether frames hold data.
     package enum Contents: String, Hashable, Sendable, CaseIterable {
         case none, bytes
@@ -71,6 +77,8 @@ package struct MachineSettings: Hashable, Sendable {
 
     /// Bytes of physical memory.
     package var memory: UInt64?
+    /// NUMA nodes that share it evenly.
+    package var nodes: Int?
     package var cpus: Int?
     package var contents: Contents?
     package var mlockDesign: MlockDesign?
@@ -130,6 +138,8 @@ package enum ExpectedOutcome: Hashable, Sendable {
     case address(Address)
     /// mincore's answer, a page each.
     case pages([Bool])
+    /// move_pages' answer, a node or a negative error number for each page.
+    case nodes([Int32])
     /// A load finds what a store of this seed over a span of the same length wrote.
     case pattern(seed: UInt64)
 }
@@ -139,6 +149,10 @@ package struct Expectation: Hashable, Sendable {
     /// A property of a page that pagemap tells.
     package enum PageState: String, Hashable, Sendable, CaseIterable {
         case present, swapped
+        /// Mapped here and nowhere else.
+        case exclusive
+        /// Of a file, or of shared memory.
+        case file
     }
 
     /// What the claim is about.

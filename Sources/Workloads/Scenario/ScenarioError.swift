@@ -1,30 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a scenario's text could not be read, and what would be accepted in its place.
-package struct ScenarioError: Error, Hashable, Sendable {
+/// Some characters of a scenario's text.
+package struct ScenarioPlace: Hashable, Sendable {
     /// The number of the line, from 1.
     package var line: Int
-    /// The column of the first offending character, from 1.
+    /// The column of the first character, from 1.
     package var column: Int
-    /// How many characters offend; 0 where something is missing.
+    /// How many characters; 0 where something is missing.
     package var length: Int
     /// The whole line.
     package var text: String
+}
+
+/// Why a scenario's text could not be read, or asks for what cannot be, and what would be accepted
+/// in its place.
+package struct ScenarioError: Error, Hashable, Sendable {
+    /// What offends.
+    package var place: ScenarioPlace
     /// What is wrong.
     package var message: String
     /// What to do about it.
     package var remedy: String
+
+    package init(at place: ScenarioPlace, _ message: String, _ remedy: String) {
+        self.place = place
+        self.message = message
+        self.remedy = remedy
+    }
 }
 
 extension ScenarioError: CustomStringConvertible {
     /// The error in four lines: where and what, the line, a caret under the offender, the remedy.
     package var description: String {
         // Tabs stay tabs, so that the caret stands where the terminal puts the offender.
-        let lead = text.unicodeScalars.prefix(column - 1).map { $0 == "\t" ? "\t" : " " }.joined()
-        let carets = String(repeating: "^", count: max(1, length))
+        let lead = place.text.unicodeScalars.prefix(place.column - 1)
+            .map { $0 == "\t" ? "\t" : " " }.joined()
+        let carets = String(repeating: "^", count: max(1, place.length))
         return """
-            line \(line), column \(column): \(message)
-              \(text)
+            line \(place.line), column \(place.column): \(message)
+              \(place.text)
               \(lead)\(carets)
             \(remedy)
             """

@@ -8,13 +8,14 @@ extension ScenarioParser {
     static let calls = [
         "mmap", "munmap", "mprotect", "mremap", "madvise", "brk", "mincore", "msync", "mlock",
         "mlock2", "munlock", "mlockall", "munlockall", "remap_file_pages", "move_pages",
-        "migrate_pages", "mbind", "ftruncate", "punch_hole", "read_file", "write_file", "shmat",
+        "migrate_pages", "mbind", "ftruncate", "seal", "punch_hole", "read_file", "write_file",
+        "shmat",
         "shmdt", "shmctl", "touch", "store", "load", "exec", "exit", "setlimit", "privilege",
     ]
 
     /// The words that may follow `=>`.
     static let outcomes: Set<String> = Set(
-        ["ok", "any", "fails", "errno", "seed"] + Words.signals.map(\.word)
+        ["ok", "any", "fails", "errno", "seed", "nodes"] + Words.signals.map(\.word)
             + (1...133).map { Errno(rawValue: $0).description }.filter { !$0.contains(" ") })
 
     /// Takes a call with its arguments.
@@ -48,6 +49,9 @@ extension ScenarioParser {
         case "remap_file_pages", "move_pages", "migrate_pages", "mbind":
             return try placement(word, of: process)
         case "ftruncate": return .ftruncate(try file(), length: try quantity("the new length"))
+        case "seal":
+            let file = try file()
+            return .seal(file, FileSeals(rawValue: try flags("a seal", Words.seals)))
         case "punch_hole", "read_file", "write_file": return try fileRange(word)
         case "shmat": return try shmat(of: process)
         case "shmdt": return .shmdt(try address(of: process))
@@ -66,8 +70,10 @@ extension ScenarioParser {
         case "exec": return .exec(try image())
         case "setlimit": return try setLimit()
         case "privilege":
-            let state = try keyword("whether CAP_IPC_LOCK is held", among: ["on", "off"])
-            return .setLockPrivilege(state == "on")
+            let word = try keyword("whether CAP_IPC_LOCK is held", among: ["on", "off", "admin"])
+            guard word == "admin" else { return .setLockPrivilege(word == "on") }
+            let state = try keyword("whether other privileges are held", among: ["on", "off"])
+            return .setAdministrator(state == "on")
         default: return .exit
         }
     }
@@ -267,6 +273,7 @@ extension ScenarioParser {
         case "fails": return .failure
         case "errno": return .failed(Errno(rawValue: try signed("the number of an error")))
         case "seed": return .pattern(seed: try quantity("a seed"))
+        case "nodes": return .nodes(try nodes())
         case _ where process != nil && regions[token.text] != nil:
             taken -= 1
             return .address(try address(of: process ?? .none))
@@ -276,6 +283,26 @@ extension ScenarioParser {
                 at: token, "\"\(token.text)\" is no outcome",
                 (near.map { "Did you mean \"\($0)\"? " } ?? "") + remedy)
         }
+    }
+}
+
+extension ScenarioParser {
+    /// Takes what move_pages finds: nodes, and errors where there is none, to the end of the line.
+    private mutating func nodes() throws(ScenarioError) -> [Int32] {
+        var nodes: [Int32] = []
+        while let token = peek {
+            if token.kind == .word {
+                guard let error = Errno(named: token.text) else {
+                    throw failureHere(
+                        wanted: "a node or an error", "Write as in: nodes 0 0 ENOENT EFAULT.")
+                }
+                taken += 1
+                nodes.append(-error.rawValue)
+            } else {
+                nodes.append(try signed("the number of a node"))
+            }
+        }
+        return nodes
     }
 }
 

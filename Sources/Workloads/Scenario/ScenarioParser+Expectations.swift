@@ -6,7 +6,7 @@ import Mooring
 extension ScenarioParser {
     /// What a claim about a process may be about, besides a field of its status.
     private static let views = [
-        "maps", "smaps", "flags", "perms", "present", "swapped", "rollup",
+        "maps", "smaps", "flags", "perms", "present", "swapped", "exclusive", "file", "rollup",
     ]
 
     /// The fields of status that a scenario most likely means, for suggestions.
@@ -45,6 +45,9 @@ extension ScenarioParser {
         }
         let process = try livingProcess()
         let view = try name("a field of status, as in VmLck, or a view")
+        if let state = Expectation.PageState(rawValue: view.text) {
+            return .pages(process, try span(of: process), state)
+        }
         switch view.text {
         case "maps":
             let wantsSpan = peek?.kind == .word || peek?.kind == .number
@@ -54,8 +57,6 @@ extension ScenarioParser {
             return .smaps(process, span, field: try name("a field of smaps, as in Locked").text)
         case "flags": return .flags(process, try span(of: process))
         case "perms": return .permissions(process, try span(of: process))
-        case "present": return .pages(process, try span(of: process), .present)
-        case "swapped": return .pages(process, try span(of: process), .swapped)
         case "rollup":
             return .rollup(
                 process, field: try name("a field of smaps_rollup, as in Rss").text)

@@ -6,18 +6,22 @@ import Mooring
 extension ScenarioParser {
     // MARK: Errors
 
-    /// An error about some bytes of the current line.
-    func failure(at range: Range<Int>, _ message: String, _ remedy: String) -> ScenarioError {
+    /// Some bytes of the current line.
+    func place(of range: Range<Int>) -> ScenarioPlace {
         // Bytes that continue a character have no column of their own.
         func characters(_ bytes: Range<Int>) -> Int {
             let within = bytes.clamped(to: 0..<line.count)
             return line.dropFirst(within.lowerBound).prefix(within.count)
                 .count { $0 & 0xC0 != 0x80 }
         }
-        return ScenarioError(
+        return ScenarioPlace(
             line: number, column: characters(0..<range.lowerBound) + 1,
-            length: characters(range), text: String(decoding: line, as: UTF8.self),
-            message: message, remedy: remedy)
+            length: characters(range), text: String(decoding: line, as: UTF8.self))
+    }
+
+    /// An error about some bytes of the current line.
+    func failure(at range: Range<Int>, _ message: String, _ remedy: String) -> ScenarioError {
+        ScenarioError(at: place(of: range), message, remedy)
     }
 
     func failure(at token: Token, _ message: String, _ remedy: String) -> ScenarioError {

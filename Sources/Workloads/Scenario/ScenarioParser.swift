@@ -25,6 +25,8 @@ struct ScenarioParser {
     var taken = 0
     /// The byte of the line where its comment begins, or its end.
     var end = 0
+    /// The CPU that an operation's line names.
+    private var cpu: Int?
 
     // What has a name so far.
     var processes: [String: ProcessID] = [:]
@@ -50,6 +52,7 @@ struct ScenarioParser {
         self.line = line.last == 0x0D ? line.dropLast() : line
         number += 1
         taken = 0
+        cpu = nil
         do throws(LexerFailure) {
             (tokens, end) = try Lexer.tokens(of: self.line)
         } catch {
@@ -74,14 +77,17 @@ struct ScenarioParser {
             append(.expect(try expectation()))
         case ("process", let next) where next != ":" && next != "=":
             taken = 1
+            try takeCPU()
             let process = try declareProcess()
-            append(.operation(Operation(process, .spawn), expected: .success))
+            append(.operation(Operation(process, .spawn, cpu: cpu), expected: .success))
         case ("file", let next) where next != ":" && next != "=":
             taken = 1
             try declareFile()
         case (_, "="):
+            try takeCPU()
             try fork()
         case (_, ":"):
+            try takeCPU()
             try operation()
         default:
             let first = tokens[0]
@@ -104,26 +110,38 @@ struct ScenarioParser {
     // MARK: Statements
 
     private mutating func machine() throws(ScenarioError) {
-        let settings = [
-            "memory", "cpus", "contents", "mlock", "orders", "tables", "overcommit", "maps", "seed",
-        ]
         repeat {
-            let setting = try keyword("a setting of the machine", among: settings)
-            switch setting {
-            case "memory":
-                scenario.machine.memory = try quantity("how much memory, as in 4G")
-            case "cpus": scenario.machine.cpus = try count("how many CPUs", 1...4096)
-            case "contents": scenario.machine.contents = try choice("what frames hold")
-            case "mlock": scenario.machine.mlockDesign = try choice("the design of mlock")
-            case "orders": scenario.machine.highOrders = try choice("how high orders are made")
-            case "tables": scenario.machine.tableSharing = try choice("which tables are shared")
-            case "overcommit":
-                scenario.machine.overcommit = try count("the overcommit mode", 0...2)
-            case "maps":
-                scenario.machine.maxMapCount = try count("how many VMAs", 0...Int(Int32.max))
-            default: scenario.machine.seed = try quantity("a seed")
+            let start = peek?.range ?? end..<end
+            let name: MachineSettings.Name = try choice("a setting of the machine")
+            if let first = scenario.settingPlaces[name] {
+                throw failure(
+                    at: start,
+                    "\(name.rawValue) is set in line \(first.line), column \(first.column) already",
+                    "Say it once: a machine does not change while it runs.")
             }
+            try setting(name)
+            scenario.settingPlaces[name] = place(
+                of: start.lowerBound..<tokens[taken - 1].range.upperBound)
         } while peek != nil
+    }
+
+    private mutating func setting(_ name: MachineSettings.Name) throws(ScenarioError) {
+        switch name {
+        case .memory: scenario.machine.memory = try quantity("how much memory, as in 4G")
+        case .nodes:
+            scenario.machine.nodes = try count(
+                "how many NUMA nodes", 1...MachineConfiguration.maximumNodes)
+        case .cpus:
+            scenario.machine.cpus = try count(
+                "how many CPUs", 1...MachineConfiguration.maximumCPUs)
+        case .contents: scenario.machine.contents = try choice("what frames hold")
+        case .mlock: scenario.machine.mlockDesign = try choice("the design of mlock")
+        case .orders: scenario.machine.highOrders = try choice("how high orders are made")
+        case .tables: scenario.machine.tableSharing = try choice("which tables are shared")
+        case .overcommit: scenario.machine.overcommit = try count("the overcommit mode", 0...2)
+        case .maps: scenario.machine.maxMapCount = try count("how many VMAs", 1...Int(Int32.max))
+        case .seed: scenario.machine.seed = try quantity("a seed")
+        }
     }
 
     private mutating func declareProcess() throws(ScenarioError) -> ProcessID {
@@ -159,16 +177,19 @@ struct ScenarioParser {
         let length = try quantity("the length of the file, as in 1M")
         var description = FileDescription(
             kind: kinds[kind] ?? .memory, length: length, name: token.text)
-        while peek != nil {
-            switch try keyword("a property of the file", among: ["name", "access"]) {
+        while let token = peek, token.text != "=>" {
+            switch try keyword("a property of the file", among: ["name", "access", "sealable"]) {
             case "name": description.name = try text("the file's name in maps")
-            default: description.access = try protection()
+            case "access": description.access = try protection()
+            default: description.isSealable = true
             }
         }
         let file = FileID(rawValue: Int32(files.count + 1))
+        let call = Call.createFile(file, description)
+        let expected = try arrow(for: call)
         files[token.text] = file
         scenario.names.files[file] = token.text
-        append(.operation(Operation(.none, .createFile(file, description)), expected: .success))
+        append(.operation(Operation(.none, call), expected: expected))
     }
 
     /// Reads `CHILD = PARENT: fork`.
@@ -177,16 +198,15 @@ struct ScenarioParser {
         try expectMark("=")
         let parent = try livingProcess()
         try expectMark(":")
-        let call = try keyword("what makes a process", among: ["fork"])
+        _ = try keyword("what makes a process", among: ["fork"])
         var shares = false
         if let token = peek, token.kind == .word {
-            shares = try keyword("how \(call) makes it", among: ["shares"]) == "shares"
+            shares = try keyword("how fork makes it", among: ["shares"]) == "shares"
         }
-        let expected = try arrow(for: .fork(child: child, sharesMemory: shares))
+        let call = Call.fork(child: child, sharesMemory: shares)
+        let expected = try arrow(for: call)
         bound[child] = bound[parent]
-        append(
-            .operation(
-                Operation(parent, .fork(child: child, sharesMemory: shares)), expected: expected))
+        append(.operation(Operation(parent, call, cpu: cpu), expected: expected))
     }
 
     /// Reads `PROCESS: CALL` or `PROCESS: REGION = CALL`.
@@ -213,7 +233,21 @@ struct ScenarioParser {
         case .exec: bound[process] = []
         default: break
         }
-        append(.operation(Operation(process, call, binds: region), expected: expected))
+        append(.operation(Operation(process, call, binds: region, cpu: cpu), expected: expected))
+    }
+
+    /// Takes `on cpu N` from the end of what is done: before the arrow, or at the end of the line.
+    private mutating func takeCPU() throws(ScenarioError) {
+        let last = tokens.firstIndex { $0.kind == .mark && $0.text == "=>" } ?? tokens.count
+        guard last >= 3, tokens[last - 3].text == "on", tokens[last - 2].text == "cpu",
+            tokens[last - 3].kind == .word
+        else { return }
+        let before = taken
+        taken = last - 1
+        cpu = try count("the number of a CPU", 0...MachineConfiguration.maximumCPUs - 1)
+        taken = before
+        if last == tokens.count { end = tokens[last - 3].range.lowerBound }
+        tokens.removeSubrange(last - 3..<last)
     }
 
     // MARK: Names

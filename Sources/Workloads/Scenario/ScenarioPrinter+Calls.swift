@@ -5,7 +5,11 @@ import Mooring
 extension ScenarioPrinter {
     /// A call with its arguments, without who does it.
     package func text(_ call: Call) -> String {
-        "\(call.kind.rawValue)\(arguments(of: call))"
+        switch call {
+        case .setLockPrivilege(let isHeld): "privilege \(isHeld ? "on" : "off")"
+        case .setAdministrator(let isHeld): "privilege admin \(isHeld ? "on" : "off")"
+        default: "\(call.kind.rawValue)\(arguments(of: call))"
+        }
     }
 
     /// The arguments, each with a space before it.
@@ -37,7 +41,7 @@ extension ScenarioPrinter {
             return " \(text(span))" + self.flags(flags.rawValue, Words.lock)
         case .mlockall(let flags): return self.flags(flags.rawValue, Words.lockAll)
         case .remapFilePages, .movePages, .migratePages, .mbind: return placement(call)
-        case .createFile, .ftruncate, .punchHole, .readFile, .writeFile, .shmat, .shmLock:
+        case .createFile, .ftruncate, .seal, .punchHole, .readFile, .writeFile, .shmat, .shmLock:
             return fileArguments(of: call)
         case .access(let span, let kind): return " \(text(span)) \(kind)"
         case .store(let span, let seed): return " \(text(span)) seed \(seed)"
@@ -49,8 +53,7 @@ extension ScenarioPrinter {
             let limits = soft == hard ? [soft] : [soft, hard]
             return " \(word?.scenario ?? "memlock")"
                 + limits.map { " " + ($0.map(Quantity.text) ?? "unlimited") }.joined()
-        case .setLockPrivilege(let isHeld): return isHeld ? " on" : " off"
-        case .munlockall, .spawn, .exit: return ""
+        case .munlockall, .spawn, .exit, .setLockPrivilege, .setAdministrator: return ""
         }
     }
 
@@ -72,6 +75,8 @@ extension ScenarioPrinter {
     private func fileArguments(of call: Call) -> String {
         switch call {
         case .ftruncate(let file, let length): " \(name(of: file)) \(Quantity.text(length))"
+        case .seal(let file, let seals):
+            " \(name(of: file))" + flags(seals.rawValue, Words.seals)
         case .punchHole(let file, let offset, let length),
             .readFile(let file, let offset, let length),
             .writeFile(let file, let offset, let length):

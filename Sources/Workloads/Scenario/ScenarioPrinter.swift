@@ -30,6 +30,10 @@ package struct ScenarioPrinter: Sendable {
 
     /// An operation, without what is expected of it.
     package func text(_ operation: Operation) -> String {
+        deed(operation) + (operation.cpu.map { " on cpu \($0)" } ?? "")
+    }
+
+    private func deed(_ operation: Operation) -> String {
         let process = names.name(of: operation.process)
         switch operation.call {
         case .spawn: return "process \(process)"
@@ -54,6 +58,7 @@ package struct ScenarioPrinter: Sendable {
         case .value(let value): " => \(Quantity.hex(value))"
         case .address(let address): " => \(text(address))"
         case .pages(let pages): " => " + pages.map { $0 ? "1" : "0" }.joined()
+        case .nodes(let nodes): " => \(Outcome.text(nodes: nodes))"
         case .pattern(let seed): " => seed \(seed)"
         }
     }
@@ -120,23 +125,28 @@ package struct ScenarioPrinter: Sendable {
         if description.access != [.read, .write] {
             text += " access \(self.text(description.access))"
         }
+        if description.isSealable { text += " sealable" }
         return text
     }
 
     func text(_ machine: MachineSettings) -> String? {
         var parts: [String] = []
-        func add(_ name: String, _ value: String?) {
-            if let value { parts.append("\(name) \(value)") }
+        for name in MachineSettings.Name.allCases {
+            let value: String? =
+                switch name {
+                case .memory: machine.memory.map(Quantity.text)
+                case .nodes: machine.nodes.map { "\($0)" }
+                case .cpus: machine.cpus.map { "\($0)" }
+                case .contents: machine.contents?.rawValue
+                case .mlock: machine.mlockDesign?.rawValue
+                case .orders: machine.highOrders?.rawValue
+                case .tables: machine.tableSharing?.rawValue
+                case .overcommit: machine.overcommit.map { "\($0)" }
+                case .maps: machine.maxMapCount.map { "\($0)" }
+                case .seed: machine.seed.map { "\($0)" }
+                }
+            if let value { parts.append("\(name.rawValue) \(value)") }
         }
-        add("memory", machine.memory.map(Quantity.text))
-        add("cpus", machine.cpus.map { "\($0)" })
-        add("contents", machine.contents?.rawValue)
-        add("mlock", machine.mlockDesign?.rawValue)
-        add("orders", machine.highOrders?.rawValue)
-        add("tables", machine.tableSharing?.rawValue)
-        add("overcommit", machine.overcommit.map { "\($0)" })
-        add("maps", machine.maxMapCount.map { "\($0)" })
-        add("seed", machine.seed.map { "\($0)" })
         return parts.isEmpty ? nil : "machine " + parts.joined(separator: " ")
     }
 

@@ -73,6 +73,15 @@ enum Words {
         Word("sync", "MS_SYNC", SyncFlags.sync.rawValue),
     ]
 
+    static let seals: [Word] = [
+        Word("seal", "F_SEAL_SEAL", FileSeals.seal.rawValue),
+        Word("shrink", "F_SEAL_SHRINK", FileSeals.shrink.rawValue),
+        Word("grow", "F_SEAL_GROW", FileSeals.grow.rawValue),
+        Word("write", "F_SEAL_WRITE", FileSeals.write.rawValue),
+        Word("future_write", "F_SEAL_FUTURE_WRITE", FileSeals.futureWrite.rawValue),
+        Word("exec", "F_SEAL_EXEC", FileSeals.execute.rawValue),
+    ]
+
     static let attach: [Word] = [
         Word("rdonly", "SHM_RDONLY", AttachFlags.readOnly.rawValue),
         Word("rnd", "SHM_RND", AttachFlags.round.rawValue),

@@ -7,7 +7,7 @@
 //                           as a distance, bits 2-3 its `AccessKind`. Others: `StepCode`.
 //                bit 5      a second byte follows, of `StepDetails`
 //                bits 6-7   `OutcomeCode`
-//   details      process, thread, region bound, as the second byte says
+//   details      process, thread, region bound, CPU, as the second byte says
 //   time         signed distance to the step before
 //   arguments    of the call, as `StepWriter.arguments(of:)` writes them
 //   outcome      as the first byte says
@@ -32,6 +32,7 @@ enum RareStepCode: UInt8 {
     case munlockall, remapFilePages, movePages, migratePages, mbind
     case ftruncate, punchHole, readFile, writeFile, shmat, shmdt, shmLock
     case setLimit, setLockPrivilege
+    case seal, setAdministrator
 }
 
 /// What the second byte of a step announces.
@@ -41,6 +42,7 @@ struct StepDetails: OptionSet {
     /// The thread is not the one that the process was last seen with.
     static let thread = StepDetails(rawValue: 2)
     static let binds = StepDetails(rawValue: 4)
+    static let cpu = StepDetails(rawValue: 8)
 }
 
 /// What is known of a step's outcome.

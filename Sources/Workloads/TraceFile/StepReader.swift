@@ -14,7 +14,7 @@ struct StepReader {
     mutating func step() throws(Failure) -> Step {
         let first = try input.byte()
         let details = StepDetails(rawValue: first & 0x20 == 0 ? 0 : try input.byte())
-        guard details.rawValue < 8 else { throw Failure(reason: "a step has unknown details") }
+        guard details.rawValue < 16 else { throw Failure(reason: "a step has unknown details") }
         let code = first & 0x1F
         let rareCode: RareStepCode? = code == StepCode.rare.rawValue ? try rareCode() : nil
 
@@ -25,6 +25,7 @@ struct StepReader {
             context.current.thread = try number(from: context.current.thread)
         }
         let binds: RegionID? = details.contains(.binds) ? try region() : nil
+        let cpu: Int? = details.contains(.cpu) ? Int(try input.signed32()) : nil
         let time = try input.number(from: context.time)
         context.time = time
 
@@ -45,7 +46,7 @@ struct StepReader {
         let recorded = try outcome(OutcomeCode(rawValue: first >> 6) ?? .unknown, of: call)
         return Step(
             time: time, thread: context.current.thread,
-            Operation(ProcessID(rawValue: context.process), call, binds: binds),
+            Operation(ProcessID(rawValue: context.process), call, binds: binds, cpu: cpu),
             recorded: recorded)
     }
 
@@ -182,7 +183,10 @@ struct StepReader {
             let name = try input.text()
             var description = FileDescription(
                 kind: kind, length: length, name: name, access: try protection())
-            description.isCached = try flag()
+            let marks = try input.byte()
+            guard marks <= 3 else { throw Failure(reason: "a file has unknown properties") }
+            description.isCached = marks & 1 != 0
+            description.isSealable = marks & 2 != 0
             for _ in 0..<(try input.count()) {
                 let start = try input.number()
                 let end = try input.number()
@@ -245,6 +249,10 @@ struct StepReader {
             let soft = try optional()
             return .setLimit(resource, soft: soft, hard: try optional())
         case .setLockPrivilege: return .setLockPrivilege(try flag())
+        case .setAdministrator: return .setAdministrator(try flag())
+        case .seal:
+            let file = try file()
+            return .seal(file, FileSeals(rawValue: try bits()))
         }
     }
 
@@ -298,6 +306,10 @@ struct StepReader {
             let bits = Array(try input.raw((count + 7) / 8))
             return .pages((0..<count).map { bits[$0 / 8] >> UInt8($0 % 8) & 1 })
         case 3: return .pages(Array(try input.raw(try input.count())))
+        case 4:
+            var nodes: [Int32] = []
+            for _ in 0..<(try input.count()) { nodes.append(try input.signed32()) }
+            return .nodes(nodes)
         default: throw Failure(reason: "an outcome is of an unknown kind")
         }
     }

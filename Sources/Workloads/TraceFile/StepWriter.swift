@@ -17,6 +17,7 @@ struct StepWriter {
         if details.contains(.process) { context.change(to: operation.process.rawValue) }
         if step.thread != context.current.thread { details.insert(.thread) }
         if operation.binds != nil { details.insert(.binds) }
+        if operation.cpu != nil { details.insert(.cpu) }
 
         let near = nearAddress(for: operation.call)
         let (code, rareCode) = code(of: operation.call, near: near)
@@ -33,6 +34,7 @@ struct StepWriter {
             context.current.thread = step.thread
         }
         if let binds = operation.binds { out.write(signed: Int64(binds.rawValue)) }
+        if let cpu = operation.cpu { out.write(signed: Int64(cpu)) }
         out.write(step.time, from: context.time)
         context.time = step.time
 
@@ -112,6 +114,8 @@ struct StepWriter {
         case .shmLock: .rare(.shmLock)
         case .setLimit: .rare(.setLimit)
         case .setLockPrivilege: .rare(.setLockPrivilege)
+        case .seal: .rare(.seal)
+        case .setAdministrator: .rare(.setAdministrator)
         }
     }
 
@@ -221,7 +225,8 @@ struct StepWriter {
             out.write(description.length)
             out.write(description.name)
             out.write(UInt64(description.access.rawValue))
-            out.write(byte: description.isCached ? 1 : 0)
+            out.write(
+                byte: (description.isCached ? 1 : 0) | (description.isSealable ? 2 : 0))
             out.write(UInt64(description.largeFolios.count))
             for folio in description.largeFolios {
                 out.write(folio.lowerBound)
@@ -258,7 +263,11 @@ struct StepWriter {
             out.write(byte: resource.rawValue)
             write(optional: soft)
             write(optional: hard)
-        case .setLockPrivilege(let isHeld): out.write(byte: isHeld ? 1 : 0)
+        case .setLockPrivilege(let isHeld), .setAdministrator(let isHeld):
+            out.write(byte: isHeld ? 1 : 0)
+        case .seal(let file, let seals):
+            write(file)
+            out.write(UInt64(seals.rawValue))
         case .munlockall, .spawn, .exit: break
         }
     }
@@ -307,6 +316,10 @@ struct StepWriter {
                 let bits = pages[start..<min(start + 8, pages.count)]
                 out.write(byte: bits.reversed().reduce(0) { $0 << 1 | $1 })
             }
+        case .nodes(let nodes):
+            out.write(byte: 4)
+            out.write(UInt64(nodes.count))
+            for node in nodes { out.write(signed: Int64(node)) }
         }
     }
 }

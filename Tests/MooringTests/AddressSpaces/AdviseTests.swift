@@ -261,8 +261,8 @@ import Testing
         try bench.map(0, 8, [.read, .write], .shared, file: file)
         try bench.task.access(bench.region(0, 8), .write)
         bench.expect(.ENOMEM) { try bench.task.madvise(bench.region(6, 4), .guardInstall) }
-        file.truncate(to: .bytes(0))
-        file.truncate(to: .pages(8))
+        try file.truncate(to: .bytes(0))
+        try file.truncate(to: .pages(8))
         try bench.task.access(bench.region(0, 6), .read)
         bench.expect(.segmentationUnmapped, at: 6, .read)
         try bench.machine.audit()

@@ -107,7 +107,7 @@ private struct CallStress {
                 actors.remove(at: index)
                 return
             }
-        case 18: truncate()
+        case 18: try truncate()
         case 19: sync(&actor)
         default: access(&actor)
         }
@@ -328,13 +328,13 @@ private struct CallStress {
         actors.append(Actor(task: child, shadow: actor.shadow.forked()))
     }
 
-    private mutating func truncate() {
+    private mutating func truncate() throws {
         let chosen = files[random.below(files.count)]
         guard chosen.isShared else { return }
         let length = random.below(CallStress.filePages)
         journal.append("truncate to \(length)")
-        chosen.file.truncate(to: .pages(UInt64(length)))
-        chosen.file.truncate(to: .pages(UInt64(CallStress.filePages)))
+        try chosen.file.truncate(to: .pages(UInt64(length)))
+        try chosen.file.truncate(to: .pages(UInt64(CallStress.filePages)))
         for page in length..<CallStress.filePages { chosen.store.bytes[page] = 0 }
     }
 

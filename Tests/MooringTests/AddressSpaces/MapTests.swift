@@ -27,7 +27,7 @@ import Testing
         try bench.task.access(bench.region(50, 5), .write)
         #expect(grown() == 16)
         try bench.machine.audit()
-        file.truncate(to: .pages(2))
+        try file.truncate(to: .pages(2))
         #expect(grown() == 13)
         try bench.task.munmap(bench.region(0, 60))
         #expect(grown() == 2)

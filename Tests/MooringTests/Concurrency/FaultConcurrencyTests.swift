@@ -128,9 +128,9 @@ import Testing
                 }
                 try machine.audit()
                 #expect(machine.total(.filePages) == 700)
-                file.truncate(to: .pages(0))
+                try file.truncate(to: .pages(0))
                 try machine.audit()
-                file.truncate(to: .pages(700))
+                try file.truncate(to: .pages(700))
             }
             file.close()
         }

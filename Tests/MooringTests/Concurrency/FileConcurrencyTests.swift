@@ -14,14 +14,14 @@ import Testing
     /// Changes a file's length and punches holes into it, on CPU 0.
     private static func shrinkAndGrow(
         _ file: Machine.File, turns: Int, _ random: inout SeededRandom
-    ) {
+    ) throws {
         for turn in 0..<turns {
             if turn % 3 == 2 {
                 let hole = random.pages(below: pages)
-                file.punchHole(
+                try file.punchHole(
                     at: .pages(UInt64(hole.lowerBound)), length: .pages(UInt64(hole.count)))
             } else {
-                file.truncate(
+                try file.truncate(
                     to: .pages(UInt64(turn % 3 == 0 ? random.below(pages / 2) : pages)))
             }
         }
@@ -45,7 +45,7 @@ import Testing
             try concurrently(4) { cpu in
                 var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
                 if cpu == 0 {
-                    FileConcurrencyTests.shrinkAndGrow(file, turns: turns, &random)
+                    try FileConcurrencyTests.shrinkAndGrow(file, turns: turns, &random)
                 } else {
                     try other(machine, file, tasks, cpu, &random)
                 }
@@ -112,7 +112,7 @@ import Testing
                 if cpu == 0 {
                     for _ in 0..<60 {
                         let end = random.below(pages - 30)
-                        file.truncate(to: .pages(UInt64(end)))
+                        try file.truncate(to: .pages(UInt64(end)))
                         for task in tasks {
                             for flags in [MapFlags.shared, .private] {
                                 let beyond = FileConcurrencyTests.mappings(flags)[end..<pages]
@@ -120,7 +120,7 @@ import Testing
                                 try #require(words.allSatisfy { $0 == 0 })
                             }
                         }
-                        file.truncate(to: .pages(UInt64(pages)))
+                        try file.truncate(to: .pages(UInt64(pages)))
                     }
                 } else {
                     // Lone pages at the end, each the first in a table that truncation has emptied.
@@ -181,7 +181,7 @@ import Testing
         let pages = 200
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(UInt64(pages)))
         for round in Stress.rounds(60) {
-            file.truncate(to: .pages(UInt64(pages)))
+            try file.truncate(to: .pages(UInt64(pages)))
             let task = machine.spawn(on: 1)
             let own = try task.map(file, pages: pages, .private)
             try task.access(own[0..<20], .write)
@@ -189,7 +189,7 @@ import Testing
             let kept = Kept()
             try concurrently(2) { cpu in
                 if cpu == 0 {
-                    file.truncate(to: .pages(UInt64(round % 10)))
+                    try file.truncate(to: .pages(UInt64(round % 10)))
                 } else {
                     kept.task = try task.fork()
                 }

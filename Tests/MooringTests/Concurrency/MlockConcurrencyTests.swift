@@ -37,8 +37,8 @@ import Testing
             try machine.audit()
             try concurrently(4) { try tasks[$0].munlock(regions[$0]) }
             try expectNothingLocked(machine)
-            if round % 3 == 2 { file.truncate(to: .pages(0)) }
-            file.truncate(to: .pages(UInt64(pages)))
+            if round % 3 == 2 { try file.truncate(to: .pages(0)) }
+            try file.truncate(to: .pages(UInt64(pages)))
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import TestSupport
 import Testing
 
 @testable import Mooring
@@ -61,10 +61,10 @@ import Testing
     }
 
     @Test func `makes a machine of 1 TiB in less than 100 ms`() throws {
-        let start = DispatchTime.now().uptimeNanoseconds
-        let machine = try FrameMachine(MemoryConfiguration(memory: .tebibytes(1)), cpuCount: 8)
-        let made = DispatchTime.now().uptimeNanoseconds - start
-        #expect(made < 100_000_000)
+        let (time, machine) = try leastProcessorTime {
+            try FrameMachine(MemoryConfiguration(memory: .tebibytes(1)), cpuCount: 8)
+        }
+        #expect(time < .milliseconds(100))
         #expect(machine.allocator.freeFrames == 1 << 28)
 
         let buffer = UnsafeMutablePointer<PFN>.allocate(capacity: 5000)

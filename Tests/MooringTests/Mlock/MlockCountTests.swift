@@ -98,7 +98,7 @@ import Testing
         let frame = bench.frame
         #expect(frame.mlockDebt == 1)
         // The request on CPU 0 is all that keeps the frame.
-        bench.file.truncate(to: .pages(0))
+        try bench.file.truncate(to: .pages(0))
         bench.drain(0)
         #expect(frame.referenceCount == 0)
         #expect(frame.mlockDebt == 0)

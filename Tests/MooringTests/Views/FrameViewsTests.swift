@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TestSupport
 import Testing
 
 @testable import Mooring
@@ -105,11 +106,9 @@ import Testing
 
     @Test func `a machine of 1 TiB is mapped at once while little of it is used`() throws {
         let machine = try Machine(.init(memory: .tebibytes(1)))
-        let clock = ContinuousClock()
-        var map: PageblockMap?
-        let time = clock.measure { map = machine.pageblockMap().folded(to: 1000) }
-        #expect(map?.cellCount ?? 0 <= 1000)
-        #expect(map?.frames(of: .other) == 1)
+        let (time, map) = leastProcessorTime { machine.pageblockMap().folded(to: 1000) }
+        #expect(map.cellCount <= 1000)
+        #expect(map.frames(of: .other) == 1)
         #expect(time < .seconds(2))
     }
 

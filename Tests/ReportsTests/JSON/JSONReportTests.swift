@@ -16,12 +16,15 @@ import Testing
     }
 
     @Test func `has the documented keys`() throws {
-        var report = RunReport.sample(.init(differences: 2, failures: 1, isCompared: true))
+        var report = RunReport.sample(
+            .init(differences: 2, failures: 1, lost: 1, isCompared: true))
+        report.summary.operationsByCPU = [40_000, 8_213]
         report.stopped = "at step 3"
         let object = try decoded(report)
         let documented: Set = [
             "schema", "source", "system", "machine", "operations", "elapsed", "agrees", "stopped",
-            "notes", "processes", "calls", "accesses", "faults", "peak", "timeline", "recording",
+            "notes", "processes", "lost", "operationsByCPU", "calls", "accesses", "faults", "peak",
+            "timeline", "recording",
             "claims", "memory", "fragmentation", "addressSpaces", "comparison", "production",
         ]
         #expect(Set(object.keys) == documented)
@@ -36,7 +39,17 @@ import Testing
         #expect(
             keys(processes[1]) == [
                 "pid", "name", "parent", "firstStep", "lastStep", "peak", "finalPeakResident",
-                "recordedPeakResident", "deviation", "minorFaults", "majorFaults",
+                "recordedPeakResident", "deviation", "minorFaults", "majorFaults", "images",
+            ])
+        #expect(
+            keys(processes[1]["images"]) == [
+                "image", "name", "peakResident", "recordedPeakResident", "deviation",
+                "lastResident", "cutShort",
+            ])
+        #expect(
+            keys(object["lost"]) == [
+                "pid", "name", "signal", "step", "nanoseconds", "operation", "held", "freeMemory",
+                "expected", "skippedSteps",
             ])
         #expect(keys(object["peak"]) == ["resident", "locked", "pageTables"])
         #expect(keys(object["calls"]) == ["name", "count", "failed", "errors"])
@@ -68,7 +81,9 @@ import Testing
         var report = RunReport.sample(.init(isRecording: false))
         report.picture = nil
         let object = try decoded(report)
-        for key in ["memory", "fragmentation", "addressSpaces", "comparison", "stopped"] {
+        for key in [
+            "memory", "fragmentation", "addressSpaces", "comparison", "stopped", "operationsByCPU",
+        ] {
             #expect(object[key] == nil)
         }
         #expect((object["source"] as? [String: Any])?.keys.sorted() == ["kind", "name"])

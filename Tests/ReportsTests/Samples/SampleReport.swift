@@ -16,6 +16,8 @@ struct SampleShape {
     var memory = ByteCount.gibibytes(4)
     var differences = 0
     var failures = 0
+    /// How many of the later processes were killed for want of memory.
+    var lost = 0
     var isRecording = true
     var isCompared = false
     var areas = 24
@@ -107,15 +109,31 @@ private struct SampleMaker {
             process.majorFaults = UInt64.random(in: 0...40, using: &random)
             if shape.isRecording, index != 2 {
                 image.recordedPeakResident = UInt64(
-                    Double(process.peak.resident) * Double.random(in: 0.97...1.08, using: &random))
+                    Double(process.peak.resident) * Double.random(in: 0.97...1.04, using: &random))
             }
             process.images = [image]
             summary.processes.append(process)
         }
+        addLosses(to: &summary)
         addCalls(to: &summary)
         addTimeline(to: &summary)
         addFindings(to: &summary)
         return summary
+    }
+
+    private func addLosses(to summary: inout RunSummary) {
+        for index in summary.processes.indices.suffix(shape.lost) {
+            let process = summary.processes[index]
+            summary.processes[index].images[0].isCutShort = true
+            let step = process.lastStep ?? summary.operations - 1
+            summary.processes[index].lastStep = step
+            summary.lost.append(
+                LostProcess(
+                    process: process.process, name: process.name, cause: .killed(.outOfMemory),
+                    step: step, line: shape.isRecording ? nil : 7, time: UInt64(step) * 91_000,
+                    operation: "touch 0x7f1234567000 1 write\(shape.mark)", held: process.peak,
+                    freeMemory: 612 << 10, wasExpected: false, skippedSteps: 100 + index))
+        }
     }
 
     private func addCalls(to summary: inout RunSummary) {

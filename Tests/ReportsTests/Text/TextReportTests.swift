@@ -10,7 +10,7 @@ import Testing
 @Suite struct TextReportTests {
     @Test(arguments: [1, 3, 12, 40])
     func `a run takes at most sixty lines of a hundred columns`(processes: Int) {
-        let report = RunReport.sample(.init(processes: processes, differences: 40))
+        let report = RunReport.sample(.init(processes: processes, differences: 40, lost: 40))
         let lines = TextReport(report).description.split(
             separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count <= 60)
@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test func `names cannot steer the terminal`() {
-        let text = TextReport(.sample(.init(differences: 2, mark: "\u{1B}[2J\r\n"))).description
+        let text = TextReport(.sample(.init(differences: 2, lost: 1, mark: "\u{1B}[2J\r\n")))
+            .description
         #expect(!text.contains("\u{1B}"))
         #expect(!text.contains("\r"))
         #expect(text.contains("\u{241B}[2J"))
@@ -90,7 +91,7 @@ import Testing
                 at peak   160 KiB resident, 64 KiB locked, 12 KiB of page tables
                 free      Normal: 60.0 MiB free, 0 % of it unusable for 2 MiB; largest block 4 MiB
 
-                Peak resident memory is within 5 % of the recorded one in 1 of 1 process.
+                Peak resident memory is within 5 % of the recorded one in 1 of 1 address space.
                 Agrees: all 6 recorded outcomes are reproduced.
 
                 """)

@@ -49,7 +49,16 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
         WrongLine("expect db maps == many", 19, 4, "is no number"),
         WrongLine("expect db VmLck ==", 19, 0, "the line ends where a value"),
         WrongLine("machine memory 4X", 16, 2, "K, M, G, T"),
-        WrongLine("machine cpus 0", 14, 1, "from 1 to 4096"),
+        WrongLine("machine cpus 0", 14, 1, "from 1 to 1024"),
+        WrongLine("machine cpus 1025", 14, 4, "from 1 to 1024"),
+        WrongLine("machine nodes 17", 15, 2, "from 1 to 16"),
+        WrongLine("machine maps 0", 14, 1, "from 1 to"),
+        WrongLine("machine seed 1 cpus 2 seed 3", 23, 4, "in line 4, column 9 already"),
+        WrongLine("db: munlockall on cpu 1024", 23, 4, "from 0 to 1023"),
+        WrongLine("db: munlockall on cpu x", 23, 1, "the number of a CPU should"),
+        WrongLine("db: mlock on cpu 1", 11, 0, "the line ends where"),
+        WrongLine("process a on cpu", 11, 2, "should have ended before \"on\""),
+        WrongLine("file x = memfd 1M on cpu 1", 19, 2, "a property of the file"),
         WrongLine("machine contents byte", 18, 4, "Did you mean \"bytes\"?"),
         WrongLine("file x = memfd 1M name \"open", 24, 5, "never ends"),
         WrongLine("é: munlockall", 1, 1, "no meaning"),
@@ -63,10 +72,10 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
             try Scenario(parsing: Self.preamble + "\n" + wrong.line)
         }
         let found = try #require(error)
-        #expect(found.line == 4)
-        #expect(found.column == wrong.column)
-        #expect(found.length == wrong.length)
-        #expect(found.text == wrong.line)
+        #expect(found.place.line == 4)
+        #expect(found.place.column == wrong.column)
+        #expect(found.place.length == wrong.length)
+        #expect(found.place.text == wrong.line)
         #expect((found.message + " " + found.remedy).contains(wrong.says), "\(found)")
     }
 
@@ -80,6 +89,28 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
                     + "  \tdb: mlok 0x1000 4K\n"
                     + "  \t    ^^^^\n"
                     + "Did you mean \"mlock\"?"))
+    }
+
+    @Test func `a setting of the machine is said once, and the first place is named`() throws {
+        let error = #expect(throws: ScenarioError.self) {
+            try Scenario(parsing: "machine cpus 2 memory 1G\n\nmachine memory 2G")
+        }
+        #expect(
+            try #require(error).description == """
+                line 3, column 9: memory is set in line 1, column 16 already
+                  machine memory 2G
+                          ^^^^^^
+                Say it once: a machine does not change while it runs.
+                """)
+    }
+
+    @Test func `a scenario knows where it says what the machine is to be`() throws {
+        let scenario = try Scenario(parsing: "# two lines\nmachine cpus 2 memory 4K")
+        #expect(
+            scenario.settingPlaces[.memory]
+                == ScenarioPlace(
+                    line: 2, column: 16, length: 9, text: "machine cpus 2 memory 4K"))
+        #expect(scenario.settingPlaces[.nodes] == nil)
     }
 
     @Test func `a process that has exited does nothing more`() throws {

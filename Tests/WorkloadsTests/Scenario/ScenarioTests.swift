@@ -114,6 +114,21 @@ import Testing
             try Scenario(parsing: scenario.text).items.last?.action == scenario.items.last?.action)
     }
 
+    @Test func `a line may say which CPU it is carried out on`() throws {
+        let text = """
+            process db on cpu 2
+            db: heap = mmap 64K rw private anonymous on cpu 0
+            db: touch heap write on cpu 1
+            db: privilege on on cpu 3 => ok
+            child = db: fork on cpu 1023
+            db: munlock heap
+            """
+        let scenario = try Scenario(parsing: text)
+        #expect(scenario.operations.map(\.cpu) == [2, 0, 1, 3, 1023, nil])
+        let again = try Scenario(parsing: scenario.text)
+        #expect(again.items.map(\.action) == scenario.items.map(\.action))
+    }
+
     @Test(arguments: [
         (PageSizes.four, "4K"), (0, "0"), (1, "1"), (1 << 40, "1T"), (3 << 30, "3G"),
         (4097, "4097"), (.max, "18446744073709551615"),
