@@ -19,7 +19,8 @@ struct ExploreCommand: ParsableCommand {
               mooring explore list                           the races and the mistakes they find
               mooring explore run munmap-fault               one race
               mooring explore run munmap-fault --mutate unmapShares   with a mistake in the engine
-              mooring explore run --all --mutate all         everything, as CI does
+              mooring explore run --all --mutate all         all of them, with every mistake
+              mooring explore run --pairs                    every two calls at once
               mooring explore replay FILE                    a saved failure, step by step
 
             Only a build with `--traits Exploration` stops at every atomic read and write, checks \

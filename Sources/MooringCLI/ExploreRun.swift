@@ -24,6 +24,9 @@ struct ExploreRun: ParsableCommand {
     @Flag(help: "All races.")
     var all = false
 
+    @Flag(help: "Every two calls at once, on memory of every kind.")
+    var pairs = false
+
     @Option(help: "The most preemptions of a schedule; for pct, how often priorities change.")
     var bound = 2
 
@@ -55,8 +58,12 @@ struct ExploreRun: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard all != (name != nil) else {
-            throw ValidationError("Name a race or give --all; `mooring explore list` has them.")
+        guard [all, pairs, name != nil].filter(\.self).count == 1 else {
+            throw ValidationError(
+                "Name a race, or give --all or --pairs; `mooring explore list` has them.")
+        }
+        guard !pairs || mutate == nil else {
+            throw ValidationError("--pairs makes no mistakes; leave --mutate out.")
         }
         guard bound >= 0 else { throw ValidationError("--bound must not be negative.") }
         guard schedules > 0 else { throw ValidationError("--schedules must be at least 1.") }
@@ -75,7 +82,8 @@ struct ExploreRun: ParsableCommand {
         for task in try tasks() {
             let result = try explore(task)
             results.append(result)
-            if json { continue }
+            // Of hundreds of pairs only what was found is worth a line.
+            if json || (pairs && result.isAsExpected) { continue }
             print(result.line)
             if let table = result.table { print("\n\(table)") }
             for place in result.placesNeverPreempted { print("    never preempted: \(place)") }
@@ -84,6 +92,10 @@ struct ExploreRun: ParsableCommand {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
             print(String(decoding: try encoder.encode(results), as: UTF8.self))
+        }
+        if pairs, !json {
+            let schedules = results.reduce(0) { $0 + $1.schedules }
+            print("\(results.count) pairs, \(schedules) schedules")
         }
         let bad = results.filter { !$0.isAsExpected }
         guard bad.isEmpty else {
@@ -101,7 +113,7 @@ struct ExploreRun: ParsableCommand {
             }
             races = [race]
         } else {
-            races = Race.all
+            races = pairs ? Race.pairs : Race.all
         }
         guard let mutate else { return races.map { Task(race: $0, mutation: nil) } }
         if mutate == "all" {
@@ -141,7 +153,7 @@ struct ExploreRun: ParsableCommand {
             let shrunk = try explorer.shrink(failure)
             result.shrunk(shrunk)
             // What everything finds as it should is one line each.
-            if !result.isAsExpected || !all {
+            if !result.isAsExpected || name != nil {
                 let table = try explorer.table(of: shrunk)
                 if let finding = table.finding { result.finding = finding.description }
                 result.table = table.description

@@ -47,7 +47,9 @@ extension Race {
         mlockRaces + faultRaces + fileRaces + forkRaces + perCPURaces
 
     /// The race with a name.
-    package static func named(_ name: String) -> Race? { all.first { $0.name == name } }
+    package static func named(_ name: String) -> Race? {
+        all.first { $0.name == name } ?? pairs.first { $0.name == name }
+    }
 }
 
 /// Machines for scenes.
