@@ -31,6 +31,7 @@ public struct MapFlags: OptionSet, Hashable, Sendable {
     public static let droppable = MapFlags(rawValue: 0x08)
     public static let fixed = MapFlags(rawValue: 0x10)
     public static let anonymous = MapFlags(rawValue: 0x20)
+    public static let low32Bit = MapFlags(rawValue: 0x40)
     public static let growsDown = MapFlags(rawValue: 0x0100)
     public static let denyWrite = MapFlags(rawValue: 0x0800)
     public static let executable = MapFlags(rawValue: 0x1000)

@@ -232,9 +232,12 @@ extension AddressSpaces {
             }
             return address
         }
+        let isLow = flags.contains(.low32Bit)
+        let end = isLow ? Self.low32BitRoom.upperBound : limits.userEnd
+        guard size <= end else { throw .ENOMEM }
         var hint = address.pageAligned
         if hint != 0 { hint = max(hint, limits.lowestAddress) }
-        if hint != 0, hint <= limits.userEnd - size,
+        if hint != 0, hint <= end - size,
             space.tree.isFree(start: hint, end: hint + size),
             space.tree.find(hint + size).map({ $0.guardedStart >= hint + size }) ?? true
         {
@@ -242,12 +245,30 @@ extension AddressSpaces {
         }
         if let aligned = alignedGap(
             space, size, file: file, offset: offset, hint: address,
-            isShared: flags.contains(.shared))
+            isShared: flags.contains(.shared), isLow: isLow)
         {
             return aligned
         }
-        guard let found = gap(space, size) else { throw .ENOMEM }
+        guard let found = isLow ? lowGap(space, size) : gap(space, size) else { throw .ENOMEM }
         return found
+    }
+
+    /// Where MAP_32BIT looks for room.
+    private static let low32BitRoom: Range<UInt64> = 0x4000_0000..<0x8000_0000
+
+    /// The lowest free room for MAP_32BIT.
+    private func lowGap(_ space: AddressSpace, _ size: UInt64) -> UInt64? {
+        let room = Self.low32BitRoom
+        var floor = room.lowerBound
+        while let found = space.tree.lowestGap(
+            length: size, floor: floor, ceiling: room.upperBound)
+        {
+            guard let above = space.tree.find(found), above.guardedStart < found + size else {
+                return found
+            }
+            floor = above.end
+        }
+        return nil
     }
 
     /// The highest free room below the space's top, or the lowest above it.
@@ -289,7 +310,7 @@ extension AddressSpaces {
     /// whole number of huge pages without a hint, and device files that cover a whole one.
     func alignedGap(
         _ space: AddressSpace, _ size: UInt64, file: FileRef?, offset: UInt64, hint: UInt64,
-        isShared: Bool
+        isShared: Bool, isLow: Bool = false
     ) -> UInt64? {
         let huge: UInt64 = 2 << 20
         if let file {
@@ -300,7 +321,8 @@ extension AddressSpaces {
         } else {
             guard hint == 0, size % huge == 0, !isShared else { return nil }
         }
-        guard let low = gap(space, size + huge) else { return nil }
+        let room = isLow ? lowGap(space, size + huge) : gap(space, size + huge)
+        guard let low = room else { return nil }
         let difference = (offset &- low) & (huge - 1)
         return difference == 0 ? low + huge : low + difference
     }
@@ -339,8 +361,7 @@ extension MapFlags {
 
     /// Every flag that MAP_SHARED_VALIDATE lets through.
     ///
-    /// Those without a name here are MAP_32BIT, MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge
-    /// pages.
+    /// Those without a name here are MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge pages.
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
         .noReserve, .populate, .nonBlock, .stack, .hugeTLB, MapFlags(rawValue: 0x7C00_00C0),

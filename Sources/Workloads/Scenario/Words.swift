@@ -30,6 +30,7 @@ enum Words {
         Word("droppable", "MAP_DROPPABLE", MapFlags.droppable.rawValue),
         Word("fixed", "MAP_FIXED", MapFlags.fixed.rawValue),
         Word("anonymous", "MAP_ANONYMOUS", MapFlags.anonymous.rawValue),
+        Word("map_32bit", "MAP_32BIT", MapFlags.low32Bit.rawValue),
         Word("growsdown", "MAP_GROWSDOWN", MapFlags.growsDown.rawValue),
         Word("denywrite", "MAP_DENYWRITE", MapFlags.denyWrite.rawValue),
         Word("executable", "MAP_EXECUTABLE", MapFlags.executable.rawValue),
