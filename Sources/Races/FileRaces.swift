@@ -23,7 +23,7 @@ extension Race {
             cpus: [
                 // Beyond the end a program gets SIGBUS.
                 { try? task.access(region[1..<2], .write) },
-                { file.truncate(to: .pages(1)) },
+                { try file.truncate(to: .pages(1)) },
             ],
             check: { machine.drainBatches() })
     }
@@ -44,7 +44,7 @@ extension Race {
             machine: machine,
             cpus: [
                 { try task.access(region, .write) },
-                { file.punchHole(at: .bytes(0), length: .pages(1)) },
+                { try file.punchHole(at: .bytes(0), length: .pages(1)) },
             ],
             check: { machine.drainBatches() })
     }
@@ -75,7 +75,7 @@ extension Race {
                     try task.mremap(
                         second, to: .pages(1), [.mayMove, .fixed], at: first.address + 4096)
                 },
-                { file.truncate(to: .bytes(0)) },
+                { try file.truncate(to: .bytes(0)) },
             ],
             check: { machine.drainBatches() })
     }
@@ -94,7 +94,7 @@ extension Race {
         machine.drainBatches()
         return Scene(
             machine: machine,
-            cpus: [{ task.exit() }, { file.truncate(to: .bytes(0)) }],
+            cpus: [{ task.exit() }, { try file.truncate(to: .bytes(0)) }],
             check: { machine.drainBatches() })
     }
 
@@ -117,7 +117,7 @@ extension Race {
                     try task.mprotect(region[0..<1], .read)
                     try task.mprotect(region[0..<1], [.read, .write])
                 },
-                { file.truncate(to: .pages(1)) },
+                { try file.truncate(to: .pages(1)) },
             ],
             check: { machine.drainBatches() })
     }

@@ -55,8 +55,8 @@ extension Race {
         let locked = try other.mapShared(file, 1)
         try other.access(locked, .read)
         machine.drainBatches()
-        file.truncate(to: .pages(0))
-        file.truncate(to: .pages(1))
+        try file.truncate(to: .pages(0))
+        try file.truncate(to: .pages(1))
         try one.access(seen, .read)
         return Scene(
             machine: machine,
@@ -94,7 +94,7 @@ extension Race {
             machine: machine,
             cpus: [
                 // Populating a page that is gone is an error, and one that mlock may report.
-                { try? task.mlock(region) }, { file.truncate(to: .bytes(0)) },
+                { try? task.mlock(region) }, { try file.truncate(to: .bytes(0)) },
             ],
             check: {
                 machine.drainBatches()
@@ -116,7 +116,7 @@ extension Race {
         machine.drainBatches()
         return Scene(
             machine: machine,
-            cpus: [{ try task.munmap(region) }, { file.truncate(to: .bytes(0)) }],
+            cpus: [{ try task.munmap(region) }, { try file.truncate(to: .bytes(0)) }],
             check: { machine.drainBatches() })
     }
 
@@ -178,7 +178,7 @@ extension Race {
                 machine.drainBatches()
                 try machine.audit()
                 try other.munlock(held)
-                file.truncate(to: .bytes(0))
+                try file.truncate(to: .bytes(0))
                 machine.drainBatches()
                 try expect("frames that are mlocked", machine.total(.mlock), 0)
                 try expect("frames freed while marked", machine.total(.unevictableCleared), 0)

@@ -94,8 +94,8 @@ private struct PairCall: Sendable {
                 address: pool.anonymous.address, length: .pages(2), protection: .read,
                 flags: [.private, .anonymous, .fixed])
         },
-        PairCall("truncate") { $1.file.truncate(to: .pages(1)) },
-        PairCall("punch-hole") { $1.file.punchHole(at: .bytes(0), length: .pages(1)) },
+        PairCall("truncate") { try $1.file.truncate(to: .pages(1)) },
+        PairCall("punch-hole") { try $1.file.punchHole(at: .bytes(0), length: .pages(1)) },
         PairCall("file-read") { _ = try $1.file.read(at: .bytes(0), length: .pages(3)) },
         PairCall("mincore") { _ = try $0.mincore($1.shared) },
         PairCall("drain") { $1.machine.drainBatches() },
