@@ -36,7 +36,10 @@ let package = Package(
     targets: [
         .target(name: "Mooring", swiftSettings: engine),
         .target(name: "Workloads", dependencies: ["Mooring"], swiftSettings: strict),
-        .target(name: "CLinuxHost"),
+        .target(
+            name: "CLinuxHost",
+            cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]
+        ),
         .target(
             name: "LinuxHost",
             dependencies: ["Mooring", "Workloads", "CLinuxHost"],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the helper comes to life: from the kernel's first instruction to an address space that
-// holds its two areas and nothing else.
+// How the helper comes to life: from the kernel's first instruction to its two areas at home. What
+// else the kernel mapped, the host has it unmap (Helper+Space.swift).
 
 #define _GNU_SOURCE 1
 #include "helper_internal.h"
@@ -9,11 +9,9 @@
 #if defined(__x86_64__)
 
 #include <asm/unistd.h>
-#include <linux/auxvec.h>
 
 enum {
     address_no_randomize = 0x0040000,
-    at_empty_path = 0x1000,
     prot_read_write = 3,
     prot_read_execute = 5,
     map_private_anonymous_fixed = 0x32,
@@ -38,35 +36,14 @@ __asm__(
     "helper_move:\n"
     "    movq %rdi, %rsp\n"
     "    xorl %ebp, %ebp\n"
-    "    movq %rdx, %rdi\n"
     "    call *%rsi\n"
     "    hlt\n"
     ".popsection\n");
 
-void helper_move(uint64_t stack, uint64_t code, uint64_t argument)
-    __attribute__((visibility("hidden")));
+void helper_move(uint64_t stack, uint64_t code) __attribute__((visibility("hidden")));
 
-/// Where the kernel put the vdso, or 0.
-static HELPER_CODE uint64_t helper_vdso(const uint64_t *stack) {
-    const uint64_t *word = stack + 1 + stack[0] + 1;
-    while (*word != 0) word++;  // the environment
-    for (word++; word[0] != AT_NULL; word += 2) {
-        if (word[0] == AT_SYSINFO_EHDR) return word[1];
-    }
-    return 0;
-}
-
-/// What runs at home: unmaps where it came from, then serves.
-HELPER_CODE void helper_settle(uint64_t vdso) {
-    uint64_t end = HELPER_HOME + 2 * HELPER_HALF;
-    helper_syscall(__NR_munmap, 0, HELPER_HOME, 0, 0, 0, 0);
-    if (helper_syscall(__NR_munmap, end, HELPER_SPACE_END - end, 0, 0, 0, 0) != 0) {
-        // A kernel may seal its vdso (CONFIG_MSEAL_SYSTEM_MAPPINGS). It stays then; the host
-        // sees it in the first helper's maps and keeps it out of what it shows.
-        uint64_t above = vdso + 0x10000;
-        helper_syscall(__NR_munmap, above, HELPER_SPACE_END - above, 0, 0, 0, 0);
-    }
-
+/// What runs at home.
+HELPER_CODE void helper_settle(void) {
     // Each page is touched now, so that the helper's resident memory never changes.
     for (uint64_t page = HELPER_HOME; page < HELPER_HOME + HELPER_HALF; page += 4096) {
         *(volatile uint8_t *)page = 0;
@@ -79,18 +56,10 @@ HELPER_CODE void helper_boot(const uint64_t *stack) {
     if (stack[0] < 2) {
         // The host's own start: nothing of the host's comes along, and addresses shall not be
         // random, which takes effect at the next exec.
-        char empty;
-        const char *arguments[4];
-        empty = 0;
-        arguments[0] = &empty;
-        arguments[1] = &empty;
-        arguments[2] = 0;
-        arguments[3] = 0;
         helper_syscall(__NR_close_range, HELPER_IMAGE_FD + 1, ~0u, 0, 0, 0, 0);
         uint64_t personality = helper_syscall(__NR_personality, 0xffffffff, 0, 0, 0, 0, 0);
         helper_syscall(__NR_personality, personality | address_no_randomize, 0, 0, 0, 0, 0);
-        helper_syscall(__NR_execveat, HELPER_IMAGE_FD, (uint64_t)&empty, (uint64_t)arguments,
-                       (uint64_t)(arguments + 2), at_empty_path, 0);
+        helper_exec();
         helper_syscall(__NR_exit_group, 127, 0, 0, 0, 0, 0);
     }
 
@@ -105,8 +74,7 @@ HELPER_CODE void helper_boot(const uint64_t *stack) {
     if (helper_syscall(__NR_mprotect, code, HELPER_HALF, prot_read_execute, 0, 0, 0) != 0) {
         helper_syscall(__NR_exit_group, 125, 0, 0, 0, 0, 0);
     }
-    helper_move(HELPER_STACK_TOP - 64, (uint64_t)&helper_settle - HELPER_LOAD + code,
-                helper_vdso(stack));
+    helper_move(HELPER_STACK_TOP - 64, (uint64_t)&helper_settle - HELPER_LOAD + code);
 }
 
 #endif

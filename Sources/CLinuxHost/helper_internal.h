@@ -78,6 +78,12 @@ int64_t helper_attempt_execute(uint64_t address);
 /// Handles the signals that accesses end in, on the signal stack.
 void helper_install_handlers(void);
 
+/// Executes a fresh copy of this program; returns only when that fails, with -errno.
+int64_t helper_exec(void);
+
+/// Starts a process that executes a fresh copy and serves `channel`: its pid, or -errno.
+int64_t helper_exec_apart(int channel);
+
 /// Serves requests until the channel ends.
 void helper_serve(void);
 

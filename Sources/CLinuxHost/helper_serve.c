@@ -12,7 +12,6 @@
 
 enum {
     clone_parent = 0x8000,
-    at_empty_path = 0x1000,
     no_descriptor = -1,
 };
 
@@ -141,19 +140,6 @@ static HELPER_CODE int64_t helper_fork(int channel) {
     return pid;
 }
 
-/// Execs a fresh copy; returns only when that fails.
-static HELPER_CODE int64_t helper_exec(void) {
-    char empty;
-    const char *arguments[4];
-    empty = 0;
-    arguments[0] = &empty;
-    arguments[1] = &empty;
-    arguments[2] = 0;
-    arguments[3] = 0;
-    return helper_syscall(__NR_execveat, HELPER_IMAGE_FD, (uint64_t)&empty, (uint64_t)arguments,
-                          (uint64_t)(arguments + 2), at_empty_path, 0);
-}
-
 HELPER_CODE void helper_serve(void) {
     struct helper_request *request = HELPER_REQUEST;
     struct helper_reply *reply = HELPER_REPLY;
@@ -194,6 +180,8 @@ HELPER_CODE void helper_serve(void) {
             if (reply->value == 0) continue;  // the child's first reply answers a request of its own
         } else if (request->operation == HELPER_EXEC) {
             reply->value = helper_exec();
+        } else if (request->operation == HELPER_EXEC_APART) {
+            reply->value = helper_exec_apart(descriptor);
         } else if (request->operation == HELPER_ADOPT) {
             reply->value = descriptor;
         } else if (request->operation == HELPER_TIME) {

@@ -58,7 +58,9 @@ final class Helper {
     var descriptors: [FileID: Int32] = [:]
     /// Whether it holds CAP_IPC_LOCK; no RLIMIT_MEMLOCK applies then.
     var holdsLockPrivilege = false
-    /// Whether it has whatever other privileges it was started with.
+    /// Whether the work's process holds it, as far as it was told.
+    var isMeantToLock = true
+    /// Whether the work's process has other privileges than that, as far as it was told.
     var isAdministrator = true
     /// The faults on its own pages.
     var ownFaults = FaultFigures()
@@ -71,8 +73,14 @@ final class Helper {
     }
 
     deinit {
-        kill(pid, SIGKILL)
+        end()
         close(channel)
+    }
+
+    /// Kills it, unless it is known to be gone: its pid may be another's then.
+    func end() {
+        guard !isReaped else { return }
+        kill(pid, SIGKILL)
         reap()
     }
 
@@ -156,7 +164,23 @@ final class Helper {
     }
 
     /// Has it fork: the child, or the errno of clone(2).
-    func fork() throws -> Result<Helper, Errno> {
+    func fork() throws -> Result<Helper, Errno> { try child(of: HELPER_FORK) }
+
+    /// Has it execute a fresh copy of itself; the errno of execve(2) where that fails.
+    func execInPlace() throws -> Result<Helper, Errno> {
+        let reply = try request(HELPER_EXEC)
+        guard reply.failed else { return .success(self) }
+        return .failure(Errno(rawValue: Int32(-reply.value)))
+    }
+
+    /// Has it start a process that executes a fresh copy; no memory is copied for it.
+    func execApart() throws -> Result<Helper, Errno> {
+        let child = try child(of: HELPER_EXEC_APART)
+        if case .success(let helper) = child { _ = try helper.receive() }
+        return child
+    }
+
+    private func child(of operation: helper_operation) throws -> Result<Helper, Errno> {
         var ends: (Int32, Int32) = (-1, -1)
         let made = withUnsafeMutableBytes(of: &ends) {
             helper_make_channel($0.bindMemory(to: Int32.self).baseAddress)
@@ -168,7 +192,7 @@ final class Helper {
         defer { close(ends.1) }
         let reply: HelperReply
         do {
-            reply = try request(HELPER_FORK, descriptor: ends.1)
+            reply = try request(operation, descriptor: ends.1)
         } catch {
             close(ends.0)
             throw error
@@ -180,6 +204,7 @@ final class Helper {
         let child = Helper(pid: pid_t(reply.value), channel: ends.0)
         child.descriptors = descriptors
         child.holdsLockPrivilege = holdsLockPrivilege
+        child.isMeantToLock = isMeantToLock
         child.isAdministrator = isAdministrator
         child.hardLimits = hardLimits
         return .success(child)
@@ -217,6 +242,7 @@ final class Helper {
         let helper = Helper(pid: pid, channel: ends.0)
         do {
             _ = try helper.receive()
+            try helper.clear()
         } catch {
             throw SystemFailure(
                 "A helper process was started but did not come up. Is executing from a memfd, or "

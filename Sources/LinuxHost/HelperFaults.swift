@@ -24,7 +24,7 @@ extension Helper {
 
     /// Takes all faults until now for its own.
     func excludeAllFaults() throws {
-        _ = try effectiveCapabilities()
+        _ = try capabilities()
         ownFaults = try allFaults()
     }
 
@@ -32,7 +32,7 @@ extension Helper {
     func excludingOwnFaults<Result>(_ body: () throws -> Result) throws -> Result {
         let before = try allFaults()
         let result = try body()
-        _ = try effectiveCapabilities()
+        _ = try capabilities()
         let after = try allFaults()
         ownFaults.minor += after.minor - before.minor
         ownFaults.major += after.major - before.major

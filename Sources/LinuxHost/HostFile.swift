@@ -122,6 +122,42 @@ final class HostFile {
         return .segment(identifier: identifier, attached: attached)
     }
 
+    /// Brings all pages into the page cache: each by itself, but for those of large folios.
+    ///
+    /// LINUX: ext4 makes a folio of the size of a write, where none of its pages is cached yet, and
+    /// single pages of single reads without readahead.
+    func cache(_ description: FileDescription) throws(SystemFailure) {
+        guard case .file(let host, _) = backing else { return }
+        let page = Int(pageSize)
+        let largest = description.largeFolios.map(\.count).max() ?? 1
+        let complete = withUnsafeTemporaryAllocation(
+            byteCount: largest * page, alignment: page
+        ) { buffer in
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            for folio in description.largeFolios {
+                let start = folio.lowerBound * pageSize
+                guard start < description.length else { continue }
+                let length = min(UInt64(folio.count) * pageSize, description.length - start)
+                guard pwrite(host, buffer.baseAddress, Int(length), off_t(start)) >= 0 else {
+                    return false
+                }
+            }
+            posix_fadvise(host, 0, 0, POSIX_FADV_RANDOM)
+            var done: UInt64 = 0
+            while done < description.length {
+                guard pread(host, buffer.baseAddress, page, off_t(done)) > 0 else { return false }
+                done += pageSize
+            }
+            // The work's own reads are as its kernel would do them.
+            posix_fadvise(host, 0, 0, POSIX_FADV_NORMAL)
+            return true
+        }
+        guard complete else {
+            throw SystemFailure(
+                "The pages of \(description.name) cannot be cached on this host: \(lastError()).")
+        }
+    }
+
     // MARK: For mapping
 
     /// The descriptor that a process is given.

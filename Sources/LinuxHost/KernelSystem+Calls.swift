@@ -7,16 +7,37 @@ import Glibc
 import Mooring
 import Workloads
 
-/// CAP_IPC_LOCK as a bit of a capability set.
-let lockPrivilege: UInt32 = 1 << 14
-
-/// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN,
-/// CAP_SYS_NICE, CAP_SYS_RESOURCE.
-private let administratorPrivileges: UInt32 = 1 << 15 | 1 << 17 | 1 << 21 | 1 << 23 | 1 << 24
-
 extension KernelSystem {
     /// Carries out a call that concerns one living process only.
+    ///
+    /// - Throws: `HostRefusal`, `SystemFailure`, and `HelperGone` where the helper died of it.
     func carryOut(_ call: Call, on helper: Helper) throws -> Outcome {
+        let outcome = try outcome(of: call, on: helper)
+        guard case .failed(let error) = outcome, error == .ENOSYS || error == .EPERM else {
+            return outcome
+        }
+        if error == .EPERM {
+            // What the work's process has not the privilege for is its own affair.
+            guard helper.isAdministrator else { return outcome }
+            switch call {
+            // Who may lock nothing at all is refused in this way too: `locking` told them apart.
+            case .mlock, .mlock2, .mlockall, .shmLock: return outcome
+            // What a file's seals forbid, they forbid everyone; the lowest pages are root's.
+            case .madvise: return outcome
+            case .mmap(.absolute(let address), _, _, let flags, _, _):
+                guard address < 1 << 16, flags.contains(.fixed) else { return outcome }
+            default: break
+            }
+        }
+        throw forbidden(call.kind.rawValue)
+    }
+
+    /// Why a call is not carried out that only this host refuses.
+    func forbidden(_ call: String) -> HostRefusal {
+        HostRefusal("\(call) is forbidden there (seccomp), or needs root.")
+    }
+
+    private func outcome(of call: Call, on helper: Helper) throws -> Outcome {
         switch call {
         case .mmap(let address, let length, let protection, let flags, let file, let offset):
             let start = try absolute(address)
@@ -24,10 +45,12 @@ extension KernelSystem {
                 try refuseHome(start, length)
             }
             let descriptor = try file.map { try self.descriptor(of: $0, in: helper) } ?? -1
-            return try helper.call(
+            let outcome = try helper.call(
                 .mmap, start, length, UInt64(protection.rawValue), UInt64(flags.rawValue),
                 UInt64(bitPattern: Int64(descriptor)), offset
             ).outcome
+            guard flags.contains(.locked) else { return outcome }
+            return try locking("mmap", length, .EAGAIN, by: helper, outcome)
         case .munmap(let span):
             let (start, length) = try outsideHome(span)
             return try helper.call(.munmap, start, length).outcome
@@ -40,9 +63,10 @@ extension KernelSystem {
             let (start, length) = try outsideHome(span)
             let target = try absolute(newAddress)
             if flags.contains(.fixed) { try refuseHome(target, newLength) }
-            return try helper.call(
+            let outcome = try helper.call(
                 .mremap, start, length, newLength, UInt64(flags.rawValue), target
             ).outcome
+            return try locking("mremap", newLength, .EAGAIN, by: helper, outcome)
         case .madvise(let span, let advice):
             let (start, length) = try outsideHome(span)
             return try helper.call(
@@ -64,10 +88,13 @@ extension KernelSystem {
 
         case .mlock(let span):
             let (start, length) = try outsideHome(span)
-            return try helper.call(.mlock, start, length).outcome
+            return try locking(
+                "mlock", length, .ENOMEM, by: helper, helper.call(.mlock, start, length).outcome)
         case .mlock2(let span, let flags):
             let (start, length) = try outsideHome(span)
-            return try helper.call(.mlock2, start, length, UInt64(flags.rawValue)).outcome
+            return try locking(
+                "mlock2", length, .ENOMEM, by: helper,
+                helper.call(.mlock2, start, length, UInt64(flags.rawValue)).outcome)
         case .munlock(let span):
             let (start, length) = try outsideHome(span)
             return try helper.call(.munlock, start, length).outcome
@@ -117,8 +144,6 @@ extension KernelSystem {
             let (start, length) = try outsideHome(span)
             return try accessOutcome(helper.request(HELPER_LOAD_SUM, start, length), helper)
 
-        case .exec:
-            return try exec(helper)
         case .setLimit(let resource, let soft, let hard):
             return try setLimit(resource, soft: soft, hard: hard, helper)
         case .setLockPrivilege(let isHeld):
@@ -129,6 +154,7 @@ extension KernelSystem {
             return .value(0)
 
         case .createFile, .ftruncate, .seal, .punchHole, .readFile, .writeFile, .spawn, .fork,
+            .exec,
             .exit:
             preconditionFailure("perform(_:) keeps these for itself")
         }
@@ -158,7 +184,7 @@ extension KernelSystem {
     }
 
     /// Refuses a span that the kernel would accept and that meets the helper's own areas.
-    private func refuseHome(_ address: UInt64, _ length: UInt64) throws(SystemFailure) {
+    func refuseHome(_ address: UInt64, _ length: UInt64) throws(SystemFailure) {
         let (end, wraps) = address.addingReportingOverflow(length)
         let margin = pageSize
         guard !wraps, end <= UInt64(HELPER_SPACE_END),
@@ -170,12 +196,12 @@ extension KernelSystem {
                 + "host's kernel.")
     }
 
-    private func hexadecimal(_ range: Range<UInt64>) -> String {
+    func hexadecimal(_ range: Range<UInt64>) -> String {
         "0x\(String(range.lowerBound, radix: 16))-0x\(String(range.upperBound, radix: 16))"
     }
 
     /// The number of a file's descriptor in a process, which is given it on first use.
-    private func descriptor(of file: FileID, in helper: Helper) throws -> Int32 {
+    func descriptor(of file: FileID, in helper: Helper) throws -> Int32 {
         if let known = helper.descriptors[file] { return known }
         let number = try helper.adopt(hostFile(file).descriptorForSharing())
         guard number >= 0 else {
@@ -235,110 +261,6 @@ extension KernelSystem {
         return .nodes(found)
     }
 
-    private func mlockall(_ flags: LockAllFlags, _ helper: Helper) throws -> Outcome {
-        // LINUX: mlockall(MCL_CURRENT) compares all of the address space with the limit, and the
-        // helper's areas are part of it. A limit of 0 is EPERM whatever there is to lock.
-        var lowered: (soft: UInt64, hard: UInt64)?
-        if flags.contains(.current), !helper.holdsLockPrivilege {
-            let limit = try helper.limit(.memlock)
-            let own = UInt64(Helper.home.count)
-            let raised = min(limit.hard, limit.soft.addingSaturated(own))
-            if limit.soft != 0, raised != limit.soft {
-                lowered = limit
-                try helper.setLimit(.memlock, soft: raised, hard: limit.hard)
-            }
-        }
-        let outcome = try helper.call(.mlockall, UInt64(flags.rawValue)).outcome
-        if flags.contains(.current), case .value = outcome {
-            _ = try helper.call(.munlock, Helper.home.lowerBound, UInt64(Helper.home.count))
-        }
-        if let lowered {
-            try helper.setLimit(.memlock, soft: lowered.soft, hard: lowered.hard)
-        }
-        return outcome
-    }
-
-    private func exec(_ helper: Helper) throws -> Outcome {
-        try helper.excludingOwnFaults {
-            let reply = try helper.request(HELPER_EXEC)
-            guard !reply.failed else { return reply.outcome }
-            // LINUX: execve gives a program of root's all capabilities again.
-            if !helper.holdsLockPrivilege { try setLockPrivilege(false, helper) }
-            if !helper.isAdministrator { try setAdministrator(false, helper) }
-            return .value(0)
-        }
-    }
-
-    private func setLimit(
-        _ resource: Resource, soft: UInt64?, hard: UInt64?, _ helper: Helper
-    ) throws -> Outcome {
-        let infinity = UInt64.max
-        let askedSoft = soft ?? infinity
-        let askedHard = hard ?? infinity
-        let current = try helper.limit(resource)
-        // What a helper has for itself comes on top, where the hard limit leaves room.
-        let own: UInt64 =
-            switch resource {
-            case .addressSpace, .memlock: UInt64(Helper.home.count)
-            case .data: Helper.halfLength
-            case .stack: 0
-            }
-        let ceiling = max(current.hard, askedHard)
-        var newHard = min(ceiling, askedHard.addingSaturated(own))
-        // The soft limit on locked memory is raised only while mlockall looks at it.
-        var newSoft = resource == .memlock ? askedSoft : askedSoft.addingSaturated(own)
-        if askedSoft > askedHard {
-            newSoft = askedSoft
-            newHard = askedHard
-        } else {
-            newSoft = min(newSoft, newHard)
-        }
-        let believed = helper.hardLimits[resource] ?? current.hard
-        if !helper.isAdministrator, askedSoft <= askedHard, askedHard > believed {
-            return .failed(.EPERM)
-        }
-        let outcome = try helper.prlimit(resource, soft: newSoft, hard: newHard).outcome
-        if outcome == .failed(.EPERM) || askedHard > believed && askedHard <= current.hard {
-            throw SystemFailure(
-                "The hard limit on \(resource) cannot be raised to "
-                    + (hard.map { "\($0) bytes" } ?? "infinity")
-                    + " on this host: it is \(believed) bytes, and raising it needs "
-                    + "CAP_SYS_RESOURCE.")
-        }
-        if case .value = outcome { helper.hardLimits[resource] = askedHard }
-        return outcome
-    }
-
-    private func setLockPrivilege(_ isHeld: Bool, _ helper: Helper) throws {
-        try setPrivileges(lockPrivilege, called: "CAP_IPC_LOCK", isHeld, helper)
-        helper.holdsLockPrivilege = isHeld
-    }
-
-    private func setAdministrator(_ isHeld: Bool, _ helper: Helper) throws {
-        try setPrivileges(
-            administratorPrivileges, called: "An administrator's privileges", isHeld, helper)
-        helper.isAdministrator = isHeld
-    }
-
-    private func setPrivileges(
-        _ bits: UInt32, called name: String, _ isHeld: Bool, _ helper: Helper
-    ) throws {
-        var sets = try helper.capabilities().payload
-        // The effective set comes first, then the permitted one.
-        sets.withUnsafeMutableBytes { sets in
-            let effective = sets.loadUnaligned(as: UInt32.self)
-            sets.storeBytes(
-                of: isHeld ? effective | bits : effective & ~bits, as: UInt32.self)
-        }
-        let result = try helper.call(
-            .capset, Helper.payloadIn, Helper.payloadIn + 8, payload: capabilityHeader + sets)
-        guard !result.failed else {
-            throw SystemFailure(
-                "\(name) cannot be \(isHeld ? "given to" : "taken from") a process on this "
-                    + "host: \(result.outcome). Run as root, or without setting the privilege.")
-        }
-    }
-
     // MARK: Signals
 
     private func accessOutcome(_ reply: HelperReply, _ helper: Helper) throws -> Outcome {
@@ -380,73 +302,7 @@ extension KernelSystem {
     }
 }
 
-// MARK: Limits and capabilities of a helper
-
-extension Helper {
-    /// The limits in force.
-    func limit(_ resource: Resource) throws -> (soft: UInt64, hard: UInt64) {
-        let reply = try call(
-            .prlimit, 0, resource.number, 0, Helper.payloadOut, replyLength: 16)
-        guard !reply.failed else { throw SystemFailure("prlimit(2) failed: \(reply.outcome).") }
-        return reply.payload.withUnsafeBytes {
-            (
-                $0.loadUnaligned(as: UInt64.self),
-                $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-            )
-        }
-    }
-
-    /// prlimit(2) on itself.
-    func prlimit(_ resource: Resource, soft: UInt64, hard: UInt64) throws -> HelperReply {
-        try call(
-            .prlimit, 0, resource.number, Helper.payloadIn, payload: bytes(soft) + bytes(hard))
-    }
-
-    /// Sets limits that the host is known to allow.
-    func setLimit(_ resource: Resource, soft: UInt64, hard: UInt64) throws {
-        let reply = try prlimit(resource, soft: soft, hard: hard)
-        guard !reply.failed else { throw SystemFailure("prlimit(2) failed: \(reply.outcome).") }
-    }
-
-    /// capget(2): six words, of which the first is the low half of the effective set.
-    func capabilities() throws -> HelperReply {
-        let reply = try call(
-            .capget, Helper.payloadIn, Helper.payloadOut, payload: capabilityHeader,
-            replyLength: 24)
-        guard !reply.failed else { throw SystemFailure("capget(2) failed: \(reply.outcome).") }
-        return reply
-    }
-
-    /// The low half of the effective set.
-    func effectiveCapabilities() throws -> UInt32 {
-        try capabilities().payload.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
-    }
-}
-
-/// What capget(2) and capset(2) take: version 3, this process.
-private let capabilityHeader: [UInt8] = bytes(UInt32(0x2008_0522)) + bytes(UInt32(0))
-
-extension Resource {
-    /// Linux's number.
-    fileprivate var number: UInt64 {
-        switch self {
-        case .data: 2
-        case .stack: 3
-        case .memlock: 8
-        case .addressSpace: 9
-        }
-    }
-}
-
-extension UInt64 {
-    /// The sum, or infinity where it does not fit.
-    fileprivate func addingSaturated(_ other: UInt64) -> UInt64 {
-        let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? .max : sum
-    }
-}
-
 /// The bytes of a number as memory holds them.
-private func bytes<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
+func bytes<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
     withUnsafeBytes(of: number.littleEndian) { Array($0) }
 }

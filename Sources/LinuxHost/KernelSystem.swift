@@ -16,10 +16,12 @@
 //     exact. Limits on address space and data are raised by what a helper uses of them, and that
 //     on locked memory while mlockall looks at it, as far as the hard limit allows.
 //   * Faults on the helper's own pages are not counted, as far as they come with a fork or an exec.
-//   * exec starts afresh with nothing mapped: the areas of an `ExecImage` are not made.
+//   * A process that shares its parent's memory has its parent's helper until it executes a
+//     program. Threads are not told apart either: what they do to memory comes one after the other.
 //
-// SEE     CLinuxHost/helper_boot.c (where an empty address space comes from), HostFile.swift,
-//         ProcessText.swift (views without the helper).
+// SEE     CLinuxHost/helper_boot.c (how a helper comes to life), KernelSystem+Exec.swift (an
+//         address space like that of a recorded program), KernelSystem+Limits.swift (what a host
+//         may refuse), HostFile.swift, ProcessText.swift (views without the helper).
 
 import CLinuxHost
 import Glibc
@@ -32,10 +34,18 @@ package final class KernelSystem: MemorySystem {
     /// The host runs programs besides the work.
     package let ownsMachine = false
 
-    private let first: Helper
+    let first: Helper
     private let footprint: HelperFootprint
     private var helpers: [ProcessID: Helper] = [:]
     var files: [FileID: HostFile] = [:]
+    /// What was done otherwise than asked; each goes on after a colon.
+    package private(set) var remarks: [String] = []
+    /// Whether processes may lock as much as they like.
+    let mayLock: Bool
+    /// See `searchCeiling()`.
+    var knownSearchCeiling: UInt64?
+    /// How many more bytes of files are brought into the page cache.
+    private var cacheBudget: UInt64
 
     /// Starts the first helper.
     ///
@@ -54,8 +64,22 @@ package final class KernelSystem: MemorySystem {
             maps: try hostText(directory + "/maps"),
             status: try hostText(directory + "/status"),
             statm: try hostText(directory + "/statm"))
-        first.holdsLockPrivilege = try first.effectiveCapabilities() & lockPrivilege != 0
+        mayLock = try KernelSystem.mayLock(first)
+        first.holdsLockPrivilege = mayLock
+        cacheBudget = try KernelSystem.availableMemory() / 4
         preferAsVictim()
+    }
+
+    /// How much memory the host could give (MemAvailable), in bytes.
+    private static func availableMemory() throws -> UInt64 {
+        let text = try hostText("/proc/meminfo")
+        let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+        return (line.flatMap { UInt64($0.filter(\.isNumber)) } ?? 0) << 10
+    }
+
+    /// Notes that something was done otherwise than asked; once.
+    func remark(_ sentence: String) {
+        if !remarks.contains(sentence) { remarks.append(sentence) }
     }
 
     /// Why this host's kernel cannot stand for a machine; `nil` if it can.
@@ -63,15 +87,16 @@ package final class KernelSystem: MemorySystem {
     /// Most settings are a machine's own affair, and a kernel passes over them. Those that decide
     /// what calls answer must be what the host has: they cannot be set for the work alone.
     package static func refusal(of settings: MachineSettings) -> String? {
-        // A helper has two areas of its own.
-        let wanted: [(name: String, value: Int?)] = [
-            ("overcommit_memory", settings.overcommit),
-            ("max_map_count", settings.maxMapCount.map { $0 + 2 }),
+        // A helper has two areas of its own, so that the work meets the host's limit two early: a
+        // scenario of the limit itself asks for two less, others may ask for what the host has.
+        let wanted: [(name: String, values: [Int])] = [
+            ("overcommit_memory", settings.overcommit.map { [$0] } ?? []),
+            ("max_map_count", settings.maxMapCount.map { [$0, $0 + 2] } ?? []),
         ]
-        for case (let name, let value?) in wanted {
+        for (name, values) in wanted where !values.isEmpty {
             let text = (try? hostText("/proc/sys/vm/\(name)"))?.split(separator: "\n").first
-            guard let found = text.flatMap({ Int($0) }), found != value else { continue }
-            return "vm.\(name) is \(found) on this host, and the scenario is about \(value)"
+            guard let found = text.flatMap({ Int($0) }), !values.contains(found) else { continue }
+            return "vm.\(name) is \(found) on this host, and the scenario is about \(values[0])"
         }
         return nil
     }
@@ -97,7 +122,7 @@ package final class KernelSystem: MemorySystem {
                 throw SystemFailure("File \(file.rawValue) exists already.")
             }
             do {
-                files[file] = try HostFile(description)
+                files[file] = try makeFile(description)
             } catch let error as Mooring.Errno {
                 return .failed(error)
             }
@@ -123,10 +148,26 @@ package final class KernelSystem: MemorySystem {
                 return try helper.excludingOwnFaults {
                     try add(helper.fork(), as: child, result: UInt64(child.rawValue))
                 }
-            case .fork(_, sharesMemory: true):
-                throw SystemFailure(
-                    "A child that shares its parent's memory cannot be made on the host's kernel: "
-                        + "both helpers would run on one stack. Fork without sharing instead.")
+            case .fork(let child, sharesMemory: true):
+                guard helpers[child] == nil else {
+                    throw SystemFailure("Process \(child.rawValue) exists already.")
+                }
+                helpers[child] = helper
+                return .value(UInt64(child.rawValue))
+            case .exec(let image):
+                switch try exec(image, helper, isShared: isShared(helper)) {
+                case .failure(let error): return .failed(error)
+                case .success(let fresh):
+                    helpers[process] = fresh
+                    return .value(0)
+                }
+            case .setLimit, .setLockPrivilege, .setAdministrator:
+                guard !isShared(helper) else {
+                    throw HostRefusal(
+                        "limits and privileges of a process that shares memory with another "
+                            + "cannot be set apart.")
+                }
+                return try carryOut(operation.call, on: helper)
             case .exit:
                 return try exit(process, helper)
             default:
@@ -154,14 +195,20 @@ package final class KernelSystem: MemorySystem {
         }
     }
 
+    /// Whether a helper acts for more than one process.
+    private func isShared(_ helper: Helper) -> Bool {
+        helpers.values.count { $0 === helper } > 1
+    }
+
     package func kill(_ process: ProcessID) {
         guard let helper = helpers.removeValue(forKey: process) else { return }
-        _ = Glibc.kill(helper.pid, SIGKILL)
-        helper.reap()
+        if helpers.values.contains(where: { $0 === helper }) { return }
+        helper.end()
     }
 
     private func exit(_ process: ProcessID, _ helper: Helper) throws -> Outcome {
         helpers[process] = nil
+        if helpers.values.contains(where: { $0 === helper }) { return .value(0) }
         do {
             _ = try helper.call(.exitGroup, 0)
         } catch {
@@ -173,7 +220,7 @@ package final class KernelSystem: MemorySystem {
 
     /// Finds out how a helper died: out of memory is a result of the work.
     private func bury(_ process: ProcessID, _ helper: Helper) throws -> Outcome {
-        helpers[process] = nil
+        helpers = helpers.filter { $0.value !== helper }
         let signal = helper.reap()
         guard signal == SIGKILL else {
             throw SystemFailure(
@@ -185,12 +232,36 @@ package final class KernelSystem: MemorySystem {
 
     // MARK: Looking up
 
-    private func helper(_ process: ProcessID) throws(SystemFailure) -> Helper {
+    func helper(_ process: ProcessID) throws(SystemFailure) -> Helper {
         guard let helper = helpers[process] else {
             throw SystemFailure(
                 "Process \(process.rawValue) does not exist: it was never spawned, or is gone.")
         }
         return helper
+    }
+
+    /// Makes a file with the pages in the page cache that the work wants there.
+    private func makeFile(_ description: FileDescription) throws -> HostFile {
+        let file: HostFile
+        do {
+            file = try HostFile(description)
+        } catch let error as SystemFailure where description.kind == .disk {
+            var inMemory = description
+            inMemory.kind = .memory
+            inMemory.name = String(description.name.suffix(60))
+            file = try HostFile(inMemory)
+            remark(
+                "files in memory stand for files on a disk, so that their pages count as shared "
+                    + "memory and some mappings lie elsewhere. \(error)")
+        }
+        guard description.isCached else { return file }
+        guard description.length <= cacheBudget else {
+            remark("not all files are in the page cache that were; they take too much memory.")
+            return file
+        }
+        cacheBudget -= description.length
+        try file.cache(description)
+        return file
     }
 
     func hostFile(_ file: FileID) throws(SystemFailure) -> HostFile {

@@ -19,6 +19,7 @@ enum SystemCall: UInt64 {
     case munlock = 150
     case mlockall = 151
     case munlockall = 152
+    case prctl = 157
     case remapFilePages = 216
     case exitGroup = 231
     case mbind = 237

@@ -3,6 +3,7 @@
 import ArgumentParser
 import LinuxHost
 import Mooring
+import Reports
 import Workloads
 
 /// Records a program.
@@ -71,9 +72,11 @@ struct RecordCommand: ParsableCommand {
             Terminal.note("note: \(command[0]) ended with status \(result.exitStatus)")
         }
         if result.reachedTimeLimit { Terminal.note("note: the time limit ended it") }
+        let recording = result.recording
+        let processes = Set(recording.processes.map(\.process)).count
         print(
-            "\(output): \(result.recording.steps.count) steps of "
-                + "\(Set(result.recording.processes.map(\.process)).count) processes, \(result.lengthInBytes) bytes"
-        )
+            "\(output): \(Figures.count(recording.steps.count, "step")) of "
+                + "\(Figures.count(processes, "process", "processes")), "
+                + Figures.count(result.lengthInBytes, "byte"))
     }
 }

@@ -17,9 +17,12 @@ struct RunCommand: ParsableCommand {
             Without SOURCE the bundled recording runs, and a report to look at is written to \
             mooring-report.html.
 
-            mooring run --language prints the scenario language by example. A recording runs on \
-            Mooring only: the host's kernel cannot be given the address spaces that its programs \
-            were loaded into.
+            mooring run --language prints the scenario language by example.
+
+            With --on kernel or both, processes of this host carry out every call and access for \
+            real, in address spaces like those that were recorded; files of the recorded lengths \
+            stand for the recorded ones. No recorded program is run. What this host forbids is \
+            left out and said.
 
             Where the machine runs out of memory a process is killed, and the run goes on with \
             the others. The exit status is 0 if everything is as recorded or claimed and both \

@@ -71,12 +71,6 @@ struct WorkRun {
     }
 
     private func kernel() throws -> KernelSystem {
-        if case .recording = work.workload {
-            throw CommandFailure(
-                "\(work.name) is a recording, and the host's kernel cannot be given the address "
-                    + "spaces that its programs were loaded into. Run it with --on mooring, or "
-                    + "write a scenario for --on \(systems.rawValue).")
-        }
         if let refusal = KernelSystem.refusal(of: work.settings) {
             throw CommandFailure("\(refusal): run \(work.name) with --on mooring.")
         }

@@ -6,15 +6,20 @@ import Workloads
 package struct ComparisonReport: Sendable {
     /// What became of the run on each system; the first is the one that the report is about.
     package var summaries: [RunSummary]
-    /// Where their outcomes differ: the first ones.
+    /// Where their outcomes differ, from each other or from the recording: the first ones.
     package var differences: [SystemDifference]
+    /// How many there are in all.
+    package var findingCount: Int
+    /// At how many of them the systems differ from each other.
     package var differenceCount: Int
 
     package init(
-        summaries: [RunSummary], differences: [SystemDifference], differenceCount: Int
+        summaries: [RunSummary], differences: [SystemDifference], findingCount: Int,
+        differenceCount: Int
     ) {
         self.summaries = summaries
         self.differences = differences
+        self.findingCount = findingCount
         self.differenceCount = differenceCount
     }
 
@@ -22,9 +27,15 @@ package struct ComparisonReport: Sendable {
     package init(_ comparison: SystemComparison) {
         self.init(
             summaries: comparison.summaries, differences: comparison.differences,
-            differenceCount: comparison.differenceCount)
+            findingCount: comparison.findingCount, differenceCount: comparison.differenceCount)
     }
 
     /// What the systems are called, in order.
     package var systems: [String] { summaries.map(\.system) }
+
+    /// What ``differences`` are.
+    var differenceTitle: String {
+        differences.contains { $0.recorded != nil }
+            ? "Differences from the recording" : "Differences between the systems"
+    }
 }

@@ -150,6 +150,14 @@ extension RunReport {
 }
 
 extension RunReport {
+    /// What became of the run on each system: of one, or with `--on both` of two.
+    var summaries: [RunSummary] { comparison?.summaries ?? [summary] }
+
+    /// What the systems did otherwise than the work says.
+    var systemRemarks: [String] {
+        summaries.flatMap { summary in summary.remarks.map { "\(summary.system): \($0)" } }
+    }
+
     /// Whether anything is not as recorded, claimed or on the other system, or the run did not go
     /// to its end.
     package var hasFailed: Bool { !Verdict(self).isGood }

@@ -69,9 +69,13 @@ package protocol MemorySystem: AnyObject {
     /// - Returns: What a program would see. A failed call or a signal is an outcome, not an error.
     ///   After `SIGKILL` for want of memory the process does nothing more, and its figures may be
     ///   asked, where the system still has them, until ``kill(_:)``.
-    /// - Throws: ``SystemFailure`` where the system itself cannot go on: an unknown process or
-    ///   file, a helper that died, a host that forbids what is asked.
+    /// - Throws: ``HostRefusal`` where this operation cannot be carried out here, and the work can go
+    ///   on without it; ``SystemFailure`` where the system itself cannot go on: an unknown process
+    ///   or file, a helper that died.
     func perform(_ operation: Operation) throws -> Outcome
+
+    /// What was done otherwise than the work says, so far: sentences that go on after a colon.
+    var remarks: [String] { get }
 
     /// Ends a process from outside, as SIGKILL does; one that is gone is passed over.
     func kill(_ process: ProcessID)
@@ -96,6 +100,7 @@ package protocol MemorySystem: AnyObject {
 extension MemorySystem {
     package var ownsMachine: Bool { true }
     package var cpuCount: Int { 1 }
+    package var remarks: [String] { [] }
     package func faultCounts() throws -> [FaultCount] { [] }
 }
 
@@ -109,6 +114,15 @@ package struct FaultCount: Hashable, Sendable {
         self.kind = kind
         self.count = count
     }
+}
+
+/// Why a system leaves an operation out: its host forbids what the work's machine allowed.
+package struct HostRefusal: Error, Hashable, Sendable {
+    /// What is forbidden and what to do about it: a sentence that goes on after a colon.
+    ///
+    /// Operations that are left out for one reason have the same.
+    package let reason: String
+    package init(_ reason: String) { self.reason = reason }
 }
 
 /// Why a system could not carry out an operation at all.

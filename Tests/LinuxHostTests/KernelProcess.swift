@@ -59,10 +59,10 @@ struct KernelProcess {
     }
 
     /// A forked child.
-    func fork() throws -> KernelProcess {
+    func fork(sharesMemory: Bool = false) throws -> KernelProcess {
         let child = ProcessID(rawValue: id.rawValue + 1)
         #expect(
-            try perform(.fork(child: child, sharesMemory: false))
+            try perform(.fork(child: child, sharesMemory: sharesMemory))
                 == .value(UInt64(child.rawValue)))
         return KernelProcess(system, child)
     }

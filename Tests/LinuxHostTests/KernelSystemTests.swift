@@ -256,11 +256,37 @@ private let page: UInt64 = 4096
         try process.perform(.setLimit(.memlock, soft: 0, hard: 0))
         #expect(try process.perform(.mlock(span(start, page))) == .failed(.EPERM))
         #expect(try process.perform(.mlockall(.current)) == .failed(.EPERM))
-        #expect(throws: SystemFailure.self) {
+        #expect(throws: HostRefusal.self) {
             try process.perform(.setLimit(.memlock, soft: page, hard: page))
         }
         try process.perform(.setLockPrivilege(true))
         #expect(try process.perform(.mlock(span(start, page))) == .value(0))
+    }
+
+    @Test func `that only this host refuses is told apart`() throws {
+        let process = try KernelProcess()
+        let start = try process.map(8 * page)
+        try process.perform(.setLimit(.memlock, soft: 4 * page, hard: 4 * page))
+        try process.perform(.setLockPrivilege(false))
+        // As if the work's process held the privilege, and the host did not let it.
+        try process.system.helper(process.id).isMeantToLock = true
+        #expect(try process.perform(.mlock(span(0x1000, 1))) == .failed(.ENOMEM))
+        #expect(try process.perform(.mlock(span(start, 4 * page))) == .value(0))
+        let refused: [Call] = [
+            .mlock(span(start, 8 * page)), .mlock2(span(start + 4 * page, page), .onFault),
+            .mlockall(.future), .mlockall(.current),
+            .mmap(
+                address: .absolute(0), length: page, protection: .read,
+                flags: [.private, .anonymous, .locked], file: nil, offset: 0),
+            .mremap(
+                span(start, 4 * page), newLength: 5 * page, flags: .mayMove,
+                newAddress: .absolute(0)),
+        ]
+        for call in refused {
+            let refusal = #expect(throws: HostRefusal.self) { try process.perform(call) }
+            #expect(refusal?.reason.contains("16 KiB") == true, "\(call)")
+        }
+        #expect(try process.sample.locked == 4 * page)
     }
 }
 
@@ -430,14 +456,11 @@ private let page: UInt64 = 4096
         #expect(try process.perform(.mlock(span(start, 2 * page))) == .value(0))
     }
 
-    @Test func `that are unknown or share memory are refused`() throws {
+    @Test func `that are unknown are refused`() throws {
         let process = try KernelProcess()
         let other = ProcessID(rawValue: 9)
         #expect(throws: SystemFailure.self) {
             try process.system.perform(Operation(other, .munlockall))
-        }
-        #expect(throws: SystemFailure.self) {
-            try process.perform(.fork(child: other, sharesMemory: true))
         }
         #expect(throws: SystemFailure.self) {
             try process.perform(.munmap(.region(RegionID(rawValue: 1))))

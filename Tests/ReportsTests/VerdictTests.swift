@@ -71,7 +71,8 @@ import Testing
         kernel.checked = 3
         kernel.failureCount = 1
         report.comparison = ComparisonReport(
-            summaries: [report.summary, kernel], differences: [], differenceCount: 0)
+            summaries: [report.summary, kernel], differences: [], findingCount: 0,
+            differenceCount: 0)
         #expect(report.hasFailed)
         #expect(Verdict(report).headline == "1 of 3 claims does not hold on Linux.")
     }

@@ -34,6 +34,9 @@ package final class FakeSystem: MemorySystem {
     package private(set) var log: [Operation] = []
     /// What to answer instead of carrying an operation out, by its number from 0.
     package var answers: [Int: Outcome] = [:]
+    /// What to refuse, by its number from 0.
+    package var refusals: [Int: HostRefusal] = [:]
+    package var remarks: [String] = []
 
     package init(name: String = "fake", top: UInt64 = 0x7FFF_0000_0000) {
         self.name = name
@@ -42,6 +45,7 @@ package final class FakeSystem: MemorySystem {
 
     package func perform(_ operation: Operation) throws -> Outcome {
         log.append(operation)
+        if let refusal = refusals[log.count - 1] { throw refusal }
         if let answer = answers[log.count - 1] { return answer }
         switch operation.call {
         case .spawn:

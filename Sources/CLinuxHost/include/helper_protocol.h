@@ -28,7 +28,7 @@
 #define HELPER_HOME 0x6d6f6f720000
 /// The size of each of the two areas.
 #define HELPER_HALF 0x8000
-/// The end of user space, and so of what a helper unmaps.
+/// The end of user space.
 #define HELPER_SPACE_END 0x7ffffffff000
 
 /// Where the payload of a request is when the helper carries it out.
@@ -61,6 +61,9 @@ enum helper_operation {
     /// Timing (helper_timing_names.h), pages, count of areas or processes: the value is nanoseconds,
     /// `address` the number of units that they took.
     HELPER_TIME = 8,
+    /// Starts a process that replaces itself by a fresh copy at once; that serves the descriptor
+    /// that came along, and greets there. The value is its pid or an error.
+    HELPER_EXEC_APART = 9,
 };
 
 /// One request; its payload follows it in the packet.

@@ -167,7 +167,8 @@ struct AddressSpace: Equatable {
 ///
 /// Offsets: 0 the reader's word of the lock; 8 to 31 resident sizes; 32 faults; 40 major faults;
 /// 48 the generation that what follows belongs to; 56 the 2 MiB region last walked to; 64 its
-/// entries; 72 its table's descriptor; 80 the VMA last found; 88 whether the CPU ever ran here.
+/// entries; 72 its table's descriptor; 80 to 103 where the VMA last found is; 104 whether the CPU
+/// ever ran here.
 struct AddressSpaceSlot {
     let raw: UnsafeMutableRawPointer
 
@@ -199,15 +200,16 @@ struct AddressSpaceSlot {
         nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 64, as: TableRef.self) }
     }
 
+    /// The VMA last found; one that ends at 0 if none was.
     @inline(__always)
-    var vma: VMARef? {
-        get { raw.load(fromByteOffset: 80, as: VMARef?.self) }
-        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 80, as: VMARef?.self) }
+    var place: VMAPlace {
+        get { raw.load(fromByteOffset: 80, as: VMAPlace.self) }
+        nonmutating set { raw.storeBytes(of: newValue, toByteOffset: 80, as: VMAPlace.self) }
     }
 
     /// Whether this CPU ever ran in the address space and may hold translations of it.
     @inline(__always)
-    var everRan: CounterWord { CounterWord(at: raw + 88) }
+    var everRan: CounterWord { CounterWord(at: raw + 104) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)
@@ -216,7 +218,7 @@ struct AddressSpaceSlot {
         if generation != current {
             generation = current
             region = .max
-            vma = nil
+            place = VMAPlace(outline: VMAOutline(bits: 0), start: 0, end: 0)
         }
     }
 }

@@ -77,7 +77,7 @@ struct AddressSpaces {
     func makeSpace(on cpu: CPU) -> AddressSpace {
         let (number, object) = spaces.allocate(on: cpu)
         let slots = UnsafeMutableRawPointer.allocate(
-            byteCount: AddressSpace.slotStride * cpuCount, alignment: 64)
+            byteCount: AddressSpace.slotStride * cpuCount, alignment: AddressSpace.slotStride)
         slots.initializeMemory(
             as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
         object.initialize(
@@ -182,12 +182,14 @@ struct AddressSpaces {
         guard FaultHandler.allows(flags, kind) else {
             return PopulateFailure(address: start, reason: .forbidden)
         }
-        slot.vma = vma
+        let place = VMAPlace(of: vma)
+        slot.place = place
         var address = start
         while address < end {
             if !isPresent(address, for: kind, space, slot) {
                 let fault = Fault(
-                    address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
+                    address: address, kind: kind, space: space, slot: slot, outline: place.outline,
+                    cpu: cpu)
                 // LINUX: a page that is populated counts as a fault of the process.
                 cpu.count(.pgfault)
                 slot.faults.add(1)

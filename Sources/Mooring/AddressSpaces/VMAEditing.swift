@@ -299,8 +299,15 @@ extension AddressSpaces {
         }
         let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
         recount(from: target.flags, to: flags, pages: pages, in: space)
+        let changed = target.flags.symmetricDifference(flags)
         target.flags = flags
-        return mergeWithNeighbours(target, in: space, on: cpu)
+        let merged = mergeWithNeighbours(target, in: space, on: cpu)
+        // Where it went into another, that one's leaf knows the rights already.
+        if merged == target, !changed.isDisjoint(with: .rights) {
+            space.tree.refresh(target)
+            space.noteTablesChanged()
+        }
+        return merged
     }
 
     /// Gives `start..<end` of a VMA another policy, splitting and merging as needed.

@@ -70,6 +70,11 @@ extension VMATree {
         try TreeFailure.unless(
             leaf.gaps[slot] == gap,
             "a VMA at \(vma.start) has a gap of \(gap), its leaf says \(leaf.gaps[slot])")
+        let outline = VMAOutline(of: vma, after: previousEnd)
+        try TreeFailure.unless(
+            leaf.outline(slot) == outline,
+            "the outline of the VMA at \(vma.start) is \(outline), its leaf says \(leaf.outline(slot))"
+        )
         try TreeFailure.unless(
             vma.previous == previous, "the VMA at \(vma.start) has the wrong predecessor")
         let link = previous == nil ? first : previous?.next

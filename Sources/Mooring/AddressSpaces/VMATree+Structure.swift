@@ -6,12 +6,27 @@
 //            in each. It is scratch space of one change and means nothing afterwards.
 // INVARIANT  No node but an empty root is empty. A removal that leaves a node sparse merges it with
 //            a neighbour if both fit in three quarters of a node; nodes are not kept half full.
+//            A full node is split only when its neighbours are full too, so that VMAs inserted in
+//            a row, upwards or downwards, leave full nodes: 65,536 of them take four levels.
 
 extension VMATree {
     /// The leaf and slot of a VMA of this tree; leaves the way there in `path`.
     @inline(__always)
     func descend(to vma: VMARef) -> (leaf: VMATreeNode, slot: Int) {
         let address = vma.start
+        let leaf = descend(above: address)
+        let slot = leaf.slot(above: address)
+        #if DEBUG || Checks
+            precondition(slot < leaf.count && leaf.vma(slot) == vma, "a VMA is not in its tree")
+        #endif
+        return (leaf, slot)
+    }
+
+    /// The leaf with the first VMA that ends above `address`; there is one.
+    ///
+    /// Leaves the way there in `path`.
+    @inline(__always)
+    private func descend(above address: UInt64) -> VMATreeNode {
         let path = state.pointee.path
         var node = state.pointee.root
         let height = state.pointee.height
@@ -22,37 +37,38 @@ extension VMATree {
             node = node.child(slot)
             depth += 1
         }
-        let slot = node.slot(above: address)
-        #if DEBUG || Checks
-            precondition(slot < node.count && node.vma(slot) == vma, "a VMA is not in its tree")
-        #endif
-        return (node, slot)
+        return node
     }
 
-    /// The leaf that a VMA starting at `start` belongs in, with room for it.
+    /// The leaf with the last VMA, if any.
     ///
-    /// Leaves the way there in `path`. Full nodes on the way are split before they are entered,
-    /// so that a parent always has room for the second half.
+    /// Leaves the way there in `path`.
     @inline(__always)
-    func descendMakingRoom(for start: UInt64) -> VMATreeNode {
-        if state.pointee.root.isFull {
-            addLevel()
-        }
+    private func descendToLast() -> VMATreeNode {
         let path = state.pointee.path
         var node = state.pointee.root
         let height = state.pointee.height
         var depth = 0
         while depth < height {
-            var slot = min(node.slot(above: start), node.count - 1)
-            if node.child(slot).isFull {
-                split(childOf: node, at: slot, for: start, isLeaf: depth + 1 == height)
-                slot = min(node.slot(above: start), node.count - 1)
-            }
+            let slot = node.count - 1
             path[depth] = VMATreeState.Step(node: node, slot: slot)
             node = node.child(slot)
             depth += 1
         }
         return node
+    }
+
+    /// The leaf that a VMA starting at `start` belongs in, with room for it.
+    ///
+    /// Leaves the way there in `path`.
+    @inline(__always)
+    func descendMakingRoom(for start: UInt64) -> VMATreeNode {
+        while true {
+            let leaf =
+                start < state.pointee.lastEnd ? descend(above: start) : descendToLast()
+            if !leaf.isFull { return leaf }
+            stepTowardsRoom(for: start)
+        }
     }
 
     /// Sets the ends and gaps that the ancestors in `path` keep of `node`, up to where nothing
@@ -90,26 +106,72 @@ extension VMATree {
 
     // MARK: Splits
 
-    /// Puts a new root above the old one.
+    /// Takes one step towards room in the full leaf that `path` leads to, at the lowest level that
+    /// has room for it: a neighbour takes some items, or a node is split, or the root gets a parent.
     @inline(never)
+    private func stepTowardsRoom(for start: UInt64) {
+        let height = state.pointee.height
+        var depth = height
+        while depth > 0 {
+            depth -= 1
+            let step = state.pointee.path[depth]
+            if share(childOf: step.node, at: step.slot, for: start) { return }
+            if !step.node.isFull {
+                split(childOf: step.node, at: step.slot, for: start, isLeaf: depth + 1 == height)
+                return
+            }
+        }
+        addLevel()
+    }
+
+    /// Puts a new root above the old one.
     private func addLevel() {
         precondition(state.pointee.height < VMATreeState.greatestHeight, "the tree is too high")
-        let old = state.pointee.root
         let root = state.pointee.store.allocate()
-        root.insert(old.base, end: old.lastEnd, gap: old.greatestGap, at: 0)
+        root.insert(state.pointee.root, at: 0)
         state.pointee.root = root
         state.pointee.height += 1
     }
 
-    /// Splits the full child in `slot` of `parent`, on the way to `start`.
-    @inline(never)
+    /// Lets a neighbour take items of the full child in `slot` of `parent`, as many as half of
+    /// its room, but none that would take the way to `start` along.
+    ///
+    /// - Returns: Whether one had room.
+    private func share(childOf parent: VMATreeNode, at slot: Int, for start: UInt64) -> Bool {
+        let child = parent.child(slot)
+        let place = child.slot(above: start)
+        if slot > 0 {
+            let left = parent.child(slot - 1)
+            let moved = min((left.room + 1) / 2, place)
+            if moved > 0 {
+                child.move(0..<moved, to: left, at: left.count)
+                parent.summarise(slot - 1)
+                parent.summarise(slot)
+                return true
+            }
+        }
+        if slot + 1 < parent.count {
+            let right = parent.child(slot + 1)
+            let capacity = VMATreeNode.capacity
+            let moved = min((right.room + 1) / 2, capacity - 1 - place)
+            if moved > 0 {
+                child.move(capacity - moved..<capacity, to: right, at: 0)
+                parent.summarise(slot)
+                parent.summarise(slot + 1)
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Splits the full child in `slot` of `parent`, which is not full, on the way to `start`.
     private func split(childOf parent: VMATreeNode, at slot: Int, for start: UInt64, isLeaf: Bool) {
         let left = parent.child(slot)
         let right = state.pointee.store.allocate()
-        left.moveItems(from: splitPlace(in: left, for: start, isLeaf: isLeaf), to: right)
-        parent.ends[slot] = left.lastEnd
-        parent.gaps[slot] = left.greatestGap
-        parent.insert(right.base, end: right.lastEnd, gap: right.greatestGap, at: slot + 1)
+        let place = splitPlace(in: left, for: start, isLeaf: isLeaf)
+        left.move(place..<VMATreeNode.capacity, to: right, at: 0)
+        parent.summarise(slot)
+        parent.insert(right, at: slot + 1)
     }
 
     /// How many items stay in the left half of a full node.
@@ -135,12 +197,14 @@ extension VMATree {
     /// ``refreshSummaries(from:depth:oldGap:newGap:)``.
     @inline(__always)
     func mergeSparseNodes(from leaf: VMATreeNode, oldGap: UInt64, newGap: UInt64) {
-        guard leaf.count <= VMATreeNode.sparseCount else {
-            refreshSummaries(
-                from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
-            return
+        let height = state.pointee.height
+        if leaf.count <= VMATreeNode.sparseCount, height > 0 {
+            let step = state.pointee.path[height - 1]
+            if leaf.count == 0 || pair(with: leaf, in: step.node, at: step.slot) != nil {
+                return mergeUpwards(from: leaf)
+            }
         }
-        mergeUpwards(from: leaf)
+        refreshSummaries(from: leaf, depth: height, oldGap: oldGap, newGap: newGap)
     }
 
     @inline(never)
@@ -175,23 +239,22 @@ extension VMATree {
             state.pointee.store.free(node)
             return true
         }
-        let left: Int
-        if slot > 0 && parent.child(slot - 1).count + node.count <= VMATreeNode.mergedCount {
-            left = slot - 1
-        } else if slot + 1 < parent.count
-            && parent.child(slot + 1).count + node.count <= VMATreeNode.mergedCount
-        {
-            left = slot
-        } else {
-            return false
-        }
+        guard let left = pair(with: node, in: parent, at: slot) else { return false }
         let kept = parent.child(left)
         let emptied = parent.child(left + 1)
-        emptied.moveItems(from: 0, to: kept)
+        emptied.move(0..<emptied.count, to: kept, at: kept.count)
         parent.remove(at: left + 1)
-        parent.ends[left] = kept.lastEnd
-        parent.gaps[left] = kept.greatestGap
+        parent.summarise(left)
         state.pointee.store.free(emptied)
         return true
+    }
+
+    /// The left slot of two neighbours under `parent` that may become one node: `node`, which is in
+    /// `slot` and sparse, and another.
+    private func pair(with node: VMATreeNode, in parent: VMATreeNode, at slot: Int) -> Int? {
+        let room = VMATreeNode.mergedCount - node.count
+        if slot > 0, parent.child(slot - 1).count <= room { return slot - 1 }
+        if slot + 1 < parent.count, parent.child(slot + 1).count <= room { return slot }
+        return nil
     }
 }

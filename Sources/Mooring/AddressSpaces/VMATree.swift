@@ -2,8 +2,9 @@
 //
 // The VMAs of one address space in order of address: a B+tree.
 //
-// STATE      Leaves hold VMAs, inner nodes hold nodes; each slot says where its item ends and
-//            which is the greatest gap in it. The VMAs also form a list, `previous` and `next`.
+// STATE      Leaves hold outlines of VMAs, inner nodes hold nodes; each slot says where its item
+//            ends and which is the greatest gap in it. The VMAs also form a list, `previous` and
+//            `next`.
 // INVARIANT  A slot's end is exact, not a bound: the first slot that ends above an address holds
 //            the first VMA that does, so that a search never has to step sideways.
 //            A VMA's gap is what lies free below it, down to the VMA before or to address 0, less
@@ -78,13 +79,41 @@ struct VMATree {
     func find(_ address: UInt64) -> VMARef? {
         SchedulingPoint.touch(.read, state)
         guard address < state.pointee.lastEnd else { return nil }
+        let leaf = leaf(above: address)
+        return leaf.vma(leaf.slot(above: address))
+    }
+
+    /// The first VMA that ends above `address`, as ``find(_:)``, without a look at the VMA where
+    /// its leaf knows enough.
+    ///
+    /// - Complexity: O(log n).
+    @inline(__always)
+    func locate(_ address: UInt64) -> VMAPlace? {
+        guard address < state.pointee.lastEnd else { return nil }
+        let leaf = leaf(above: address)
+        leaf.fetchItems()
+        let slot = leaf.slot(above: address)
+        let outline = leaf.outline(slot)
+        let start: UInt64
+        if outline.touchesPrevious {
+            // The VMA before ends at or below the address, or the search had found that one.
+            start = slot > 0 ? leaf.ends[slot - 1] : address
+        } else {
+            start = outline.vma.start
+        }
+        return VMAPlace(outline: outline, start: start, end: leaf.ends[slot])
+    }
+
+    /// The leaf with the first VMA that ends above `address`; there is one.
+    @inline(__always)
+    private func leaf(above address: UInt64) -> VMATreeNode {
         var node = state.pointee.root
         var level = state.pointee.height
         while level > 0 {
             node = node.child(node.slot(above: address))
             level &-= 1
         }
-        return node.vma(node.slot(above: address))
+        return node
     }
 
     /// Whether no VMA has an address in `start..<end`; a stack's guard gap is free.
@@ -119,8 +148,7 @@ struct VMATree {
         vma.previous = previous
         vma.next = next
         if let previous { previous.next = vma } else { state.pointee.first = vma }
-        let gap = VMATree.gap(from: previousEnd, to: vma)
-        leaf.insert(UnsafeMutableRawPointer(vma.pointer), end: end, gap: gap, at: slot)
+        let gap = leaf.insert(vma, after: previousEnd, at: slot)
         state.pointee.count += 1
         state.pointee.newest = vma
         var oldGap: UInt64 = 0
@@ -128,9 +156,7 @@ struct VMATree {
         if let next {
             next.previous = vma
             oldGap = leaf.gaps[slot + 1]
-            let gapAbove = VMATree.gap(from: end, to: next)
-            leaf.gaps[slot + 1] = gapAbove
-            newGap = max(gap, gapAbove)
+            newGap = max(gap, leaf.describe(next, after: end, at: slot + 1))
         } else {
             state.pointee.last = vma
             state.pointee.lastEnd = end
@@ -163,13 +189,12 @@ struct VMATree {
         var newGap: UInt64 = 0
         if let next, !isLastOfLeaf {
             oldGap = max(oldGap, leaf.gaps[slot + 1])
-            newGap = VMATree.gap(from: previous?.end ?? 0, to: next)
-            leaf.gaps[slot + 1] = newGap
+            newGap = leaf.describe(next, after: previous?.end ?? 0, at: slot + 1)
         }
         leaf.remove(at: slot)
         mergeSparseNodes(from: leaf, oldGap: oldGap, newGap: newGap)
         if let next, isLastOfLeaf {
-            refreshGap(of: next)
+            refresh(next)
         }
     }
 
@@ -188,16 +213,12 @@ struct VMATree {
         vma.start = start
         vma.end = end
         var oldGap = leaf.gaps[slot]
-        var newGap = VMATree.gap(from: previousEnd, to: vma)
-        leaf.ends[slot] = end
-        leaf.gaps[slot] = newGap
+        var newGap = leaf.describe(vma, after: previousEnd, at: slot)
         let next = vma.next
         let isLastOfLeaf = slot + 1 == leaf.count
         if let next, !isLastOfLeaf {
-            let gapAbove = VMATree.gap(from: end, to: next)
             oldGap = max(oldGap, leaf.gaps[slot + 1])
-            newGap = max(newGap, gapAbove)
-            leaf.gaps[slot + 1] = gapAbove
+            newGap = max(newGap, leaf.describe(next, after: end, at: slot + 1))
         }
         if next == nil {
             state.pointee.lastEnd = end
@@ -205,7 +226,7 @@ struct VMATree {
         refreshSummaries(
             from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
         if let next, isLastOfLeaf {
-            refreshGap(of: next)
+            refresh(next)
         }
     }
 
@@ -229,12 +250,13 @@ struct VMATree {
             newGap: leaf.gaps[slot])
     }
 
-    /// Takes note that a VMA's `guardedStart` has changed.
-    func refreshGap(of vma: VMARef) {
+    /// Takes note that a VMA's flags have changed, or the end of the one before.
+    ///
+    /// - Complexity: O(log n).
+    func refresh(_ vma: VMARef) {
         let (leaf, slot) = descend(to: vma)
         let oldGap = leaf.gaps[slot]
-        let newGap = VMATree.gap(from: vma.previous?.end ?? 0, to: vma)
-        leaf.gaps[slot] = newGap
+        let newGap = leaf.describe(vma, after: vma.previous?.end ?? 0, at: slot)
         refreshSummaries(
             from: leaf, depth: state.pointee.height, oldGap: oldGap, newGap: newGap)
     }

@@ -3,7 +3,8 @@
 // The nodes of a VMA tree, and the store that they come from.
 //
 // STATE      Three arrays of one length, one after the other: where each item ends, the greatest
-//            gap in it, and the item: a VMA in a leaf, a node elsewhere. Then the item count.
+//            gap in it, and the item: a VMA's outline in a leaf, a node's address elsewhere. Then
+//            the item count.
 // INVARIANT  Unused slots hold an end of `UInt64.max` and a gap of 0, so that searches and
 //            maxima run over all slots without looking at the count.
 
@@ -43,10 +44,7 @@ struct VMATreeNode: Equatable {
     var gaps: UnsafeMutablePointer<UInt64> { ends + VMATreeNode.capacity }
 
     @inline(__always)
-    private var items: UnsafeMutablePointer<UnsafeMutableRawPointer> {
-        (base + 16 * VMATreeNode.capacity)
-            .assumingMemoryBound(to: UnsafeMutableRawPointer.self)
-    }
+    private var items: UnsafeMutablePointer<UInt64> { gaps + VMATreeNode.capacity }
 
     /// How many items it has.
     @inline(__always)
@@ -60,14 +58,36 @@ struct VMATreeNode: Equatable {
     @inline(__always)
     var isFull: Bool { count == VMATreeNode.capacity }
 
+    /// How many more items it has room for.
+    @inline(__always)
+    var room: Int { VMATreeNode.capacity - count }
+
     /// The child in a slot of an inner node.
     @inline(__always)
-    func child(_ slot: Int) -> VMATreeNode { VMATreeNode(base: items[slot]) }
+    func child(_ slot: Int) -> VMATreeNode {
+        // SAFETY: an inner node's used slots hold the addresses of nodes.
+        VMATreeNode(
+            base: UnsafeMutableRawPointer(bitPattern: UInt(items[slot])).unsafelyUnwrapped)
+    }
+
+    /// What a leaf says of the VMA in a slot.
+    @inline(__always)
+    func outline(_ slot: Int) -> VMAOutline { VMAOutline(bits: items[slot]) }
 
     /// The VMA in a slot of a leaf.
     @inline(__always)
-    func vma(_ slot: Int) -> VMARef {
-        VMARef(pointer: items[slot].assumingMemoryBound(to: VMAState.self))
+    func vma(_ slot: Int) -> VMARef { outline(slot).vma }
+
+    /// Loads the cache lines of the items, for a search that is about to look at the ends: the
+    /// item that it will want is then on its way while it searches.
+    @inline(__always)
+    func fetchItems() {
+        // Atomic loads, as the compiler drops others that nobody uses.
+        var slot = 0
+        while slot < VMATreeNode.capacity {
+            _ = AtomicField64(at: items + slot).load()
+            slot += 8
+        }
     }
 
     /// Where its last item ends.
@@ -118,43 +138,75 @@ struct VMATreeNode: Equatable {
         count = 0
     }
 
-    /// Puts an item into a slot; those from there on move up by one.
+    /// Puts a child into a slot of an inner node; those from there on move up by one.
+    func insert(_ child: VMATreeNode, at slot: Int) {
+        open(1, at: slot)
+        items[slot] = UInt64(UInt(bitPattern: child.base))
+        summarise(slot)
+    }
+
+    /// Puts a VMA into a slot of a leaf; those from there on move up by one.
+    ///
+    /// - Returns: The gap below it.
     @inline(__always)
-    func insert(_ item: UnsafeMutableRawPointer, end: UInt64, gap: UInt64, at slot: Int) {
-        let moved = count - slot
-        (ends + slot + 1).update(from: ends + slot, count: moved)
-        (gaps + slot + 1).update(from: gaps + slot, count: moved)
-        (items + slot + 1).update(from: items + slot, count: moved)
-        ends[slot] = end
-        gaps[slot] = gap
-        items[slot] = item
-        count += 1
+    func insert(_ vma: VMARef, after previousEnd: UInt64, at slot: Int) -> UInt64 {
+        open(1, at: slot)
+        return describe(vma, after: previousEnd, at: slot)
     }
 
     /// Takes the item out of a slot; those above move down by one.
     @inline(__always)
-    func remove(at slot: Int) {
-        let last = count - 1
-        let moved = last - slot
-        (ends + slot).update(from: ends + slot + 1, count: moved)
-        (gaps + slot).update(from: gaps + slot + 1, count: moved)
-        (items + slot).update(from: items + slot + 1, count: moved)
-        ends[last] = .max
-        gaps[last] = 0
-        count = last
+    func remove(at slot: Int) { close(1, at: slot) }
+
+    /// Brings a slot of an inner node up to date with its child.
+    func summarise(_ slot: Int) {
+        ends[slot] = child(slot).lastEnd
+        gaps[slot] = child(slot).greatestGap
     }
 
-    /// Moves the items from a slot on to the end of `other`, which has room for them.
-    func moveItems(from slot: Int, to other: VMATreeNode) {
+    /// Brings a slot of a leaf up to date with its VMA; the one before it ends at `previousEnd`.
+    ///
+    /// - Returns: The gap below it.
+    @inline(__always)
+    func describe(_ vma: VMARef, after previousEnd: UInt64, at slot: Int) -> UInt64 {
+        let gap = VMATree.gap(from: previousEnd, to: vma)
+        ends[slot] = vma.end
+        gaps[slot] = gap
+        items[slot] = VMAOutline(of: vma, after: previousEnd).bits
+        return gap
+    }
+
+    /// Moves some items to another node of the level, to lie there from `place` on.
+    func move(_ slots: Range<Int>, to other: VMATreeNode, at place: Int) {
+        let first = slots.lowerBound
+        other.open(slots.count, at: place)
+        (other.ends + place).update(from: ends + first, count: slots.count)
+        (other.gaps + place).update(from: gaps + first, count: slots.count)
+        (other.items + place).update(from: items + first, count: slots.count)
+        close(slots.count, at: first)
+    }
+
+    /// Makes a number of slots; those from there on move up.
+    @inline(__always)
+    private func open(_ number: Int, at slot: Int) {
         let moved = count - slot
-        let place = other.count
-        (other.ends + place).update(from: ends + slot, count: moved)
-        (other.gaps + place).update(from: gaps + slot, count: moved)
-        (other.items + place).update(from: items + slot, count: moved)
-        (ends + slot).update(repeating: .max, count: moved)
-        (gaps + slot).update(repeating: 0, count: moved)
-        other.count = place + moved
-        count = slot
+        (ends + slot + number).update(from: ends + slot, count: moved)
+        (gaps + slot + number).update(from: gaps + slot, count: moved)
+        (items + slot + number).update(from: items + slot, count: moved)
+        count += number
+    }
+
+    /// Takes a number of slots away; those above move down.
+    @inline(__always)
+    private func close(_ number: Int, at slot: Int) {
+        let left = count - number
+        let moved = left - slot
+        (ends + slot).update(from: ends + slot + number, count: moved)
+        (gaps + slot).update(from: gaps + slot + number, count: moved)
+        (items + slot).update(from: items + slot + number, count: moved)
+        (ends + left).update(repeating: .max, count: number)
+        (gaps + left).update(repeating: 0, count: number)
+        count = left
     }
 }
 

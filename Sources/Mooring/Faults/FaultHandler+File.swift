@@ -16,11 +16,20 @@ extension FaultHandler {
         if fault.kind == .write, !fault.vma.flags.contains(.shared) {
             return copyFilePage(fault, table, file)
         }
+        var hasBroughtIn = false
         while true {
-            if mapFilePages(fault, table, file) {
+            let presence = mapFilePages(fault, table, file, completes: hasBroughtIn)
+            // A file that was cached before the machine started has all neighbours in memory, but
+            // the machine makes them when they are first asked for.
+            let isDone =
+                presence == .withNeighbours
+                || presence == .withSomeNeighbours
+                    && (hasBroughtIn || !file.pointer.pointee.isCached)
+            if isDone {
                 fault.cpu.count(fault.kind == .write ? .faultFileShared : .faultFileRead)
                 return .resolved
             }
+            hasBroughtIn = true
             switch bringIn(fault, file) {
             case .found: continue
             case .pastEnd: return .signal(.busPastEnd)
@@ -29,11 +38,22 @@ extension FaultHandler {
         }
     }
 
+    /// What a fault has mapped.
+    private enum Presence {
+        case absent
+        /// The faulting page, while some of its window are not in memory.
+        case withSomeNeighbours
+        case withNeighbours
+    }
+
     /// Maps the faulting page, and for a read its neighbours, if the page is in memory.
     ///
-    /// - Returns: Whether the entry is present now.
+    /// If another CPU has mapped the page, its neighbours are left to that CPU, but for a fault
+    /// that `completes` what it began.
     @inline(__always)
-    private func mapFilePages(_ fault: Fault, _ table: TableRef, _ file: FileRef) -> Bool {
+    private func mapFilePages(
+        _ fault: Fault, _ table: TableRef, _ file: FileRef, completes: Bool
+    ) -> Presence {
         let vma = fault.vma
         let cpu = fault.cpu
         let isLocked = vma.flags.contains(.locked)
@@ -46,11 +66,12 @@ extension FaultHandler {
         }
         let target = TableLevel.pte.index(of: fault.page)
         var mapped = 0
+        var hasAllNeighbours = true
         table.lock(on: cpu)
         file.cacheLock.lock(.pageCache, on: cpu)
         let end = file.pageCount
         var isPresent = !table[target].isEmpty
-        if !isPresent {
+        if !isPresent || completes {
             let offset = vma.pageOffset(of: fault.page)
             // LINUX: even a read past the end maps what is around it, before it fails.
             let isPastEnd = offset >= end && fault.kind != .write
@@ -59,7 +80,7 @@ extension FaultHandler {
                 file.cacheLock.unlock(.pageCache, on: cpu)
                 file.cacheLock.lock(.pageCache, on: cpu)
             }
-            if pfn != .none {
+            if pfn != .none, !isPresent {
                 let frame = frames[pfn]
                 counts.map(pfn, frame, isLocked: isLocked, on: cpu)
                 table.set(
@@ -71,21 +92,23 @@ extension FaultHandler {
             }
             if isPresent || isPastEnd, window.upperBound - window.lowerBound > pageSize {
                 mapped += mapNeighbours(
-                    fault, table, file, window, bits & ~Entry.accessed, isLocked, end)
+                    fault, table, file, window, bits & ~Entry.accessed, isLocked, end,
+                    &hasAllNeighbours)
             }
         }
         file.cacheLock.unlock(.pageCache, on: cpu)
         table.frame.liveEntries += mapped
         table.unlock(on: cpu)
         fault.slot.resident(file.residentKind).add(mapped)
-        return isPresent
+        guard isPresent else { return .absent }
+        return hasAllNeighbours ? .withNeighbours : .withSomeNeighbours
     }
 
     /// Maps what is in memory of a window around a fault; under the table's and the cache's lock.
     @inline(__always)
     private func mapNeighbours(
         _ fault: Fault, _ table: TableRef, _ file: FileRef, _ window: Range<UInt64>,
-        _ bits: UInt64, _ isLocked: Bool, _ end: UInt64
+        _ bits: UInt64, _ isLocked: Bool, _ end: UInt64, _ hasAll: inout Bool
     ) -> Int {
         var mapped = 0
         var address = window.lowerBound
@@ -97,6 +120,7 @@ extension FaultHandler {
             let stop = min(
                 window.upperBound, address + min(inLeaf, end - offset) << pageShift)
             guard let leaf = file.index.leaf(containing: offset) else {
+                hasAll = false
                 address = stop
                 continue
             }
@@ -104,7 +128,9 @@ extension FaultHandler {
             var index = TableLevel.pte.index(of: address)
             while address < stop {
                 let pfn = leaf.pfns[slot]
-                if pfn != .none, table[index].isEmpty {
+                if pfn == .none {
+                    hasAll = false
+                } else if table[index].isEmpty {
                     counts.map(pfn, frames[pfn], isLocked: isLocked, on: fault.cpu)
                     table.set(index, Entry(frame: pfn, bits: bits))
                     mapped += 1
@@ -155,8 +181,7 @@ extension FaultHandler {
         case noMemory
     }
 
-    /// Brings the faulting page into the cache, and for a file that was cached before the machine
-    /// started (`isCached`) the whole window of a read.
+    /// Brings the faulting page into the cache, and of a file on a disk the whole window of a read.
     @inline(never)
     private func bringIn(_ fault: Fault, _ file: FileRef) -> Arrival {
         let target = fault.vma.pageOffset(of: fault.page)

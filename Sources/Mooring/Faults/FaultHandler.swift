@@ -23,8 +23,11 @@ struct Fault {
     var kind: AccessKind
     let space: AddressSpace
     let slot: AddressSpaceSlot
-    let vma: VMARef
+    let outline: VMAOutline
     let cpu: CPU
+
+    @inline(__always)
+    var vma: VMARef { outline.vma }
 
     /// The address of the page.
     @inline(__always)
@@ -106,16 +109,18 @@ struct FaultHandler {
     ) -> FaultOutcome {
         cpu.count(.pgfault)
         slot.faults.add(1)
-        guard let vma = findVMA(address, in: space, slot) else {
+        guard let place = findVMA(address, in: space, slot) else {
             return .signal(.segmentationUnmapped)
         }
-        if vma.start > address {
+        let outline = place.outline
+        if place.start > address {
+            let vma = outline.vma
             guard vma.flags.contains(.growsDown) else { return .signal(.segmentationUnmapped) }
             return .growStack(vma)
         }
         let fault = Fault(
-            address: address, kind: kind, space: space, slot: slot, vma: vma, cpu: cpu)
-        guard FaultHandler.allows(vma.flags, kind) else { return refuse(fault) }
+            address: address, kind: kind, space: space, slot: slot, outline: outline, cpu: cpu)
+        guard FaultHandler.allows(outline.rights, kind) else { return refuse(fault) }
         return resolve(fault)
     }
 
@@ -125,7 +130,7 @@ struct FaultHandler {
     /// the page comes, or does not, before the fetch is forbidden.
     @inline(never)
     private func refuse(_ fault: Fault) -> FaultOutcome {
-        guard fault.kind == .execute, FaultHandler.allows(fault.vma.flags, .read) else {
+        guard fault.kind == .execute, FaultHandler.allows(fault.outline.rights, .read) else {
             return .signal(.segmentationProtected)
         }
         if let table = tables.find(root: fault.space.root, fault.address),
@@ -142,10 +147,11 @@ struct FaultHandler {
     @inline(__always)
     private func findVMA(
         _ address: UInt64, in space: AddressSpace, _ slot: AddressSpaceSlot
-    ) -> VMARef? {
-        if let last = slot.vma, last.start <= address, address < last.end { return last }
-        let found = space.tree.find(address)
-        slot.vma = found
+    ) -> VMAPlace? {
+        let last = slot.place
+        if last.start <= address, address < last.end { return last }
+        guard let found = space.tree.locate(address) else { return nil }
+        slot.place = found
         return found
     }
 
@@ -155,7 +161,7 @@ struct FaultHandler {
         guard let table = table(for: fault) else { return outOfMemory(fault) }
         let entry = table[TableLevel.pte.index(of: fault.address)]
         if entry.isEmpty {
-            if fault.vma.pointer.pointee.file == nil {
+            if !fault.outline.hasFile {
                 return fault.kind == .write
                     ? makeAnonymous(fault, table) : mapZeroFrame(fault, table)
             }
@@ -220,7 +226,8 @@ struct FaultHandler {
     private func mapZeroFrame(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
         let index = TableLevel.pte.index(of: fault.address)
         let entry = Entry(
-            frame: zeroFrame, bits: FaultHandler.readOnlyBits(fault.vma.flags) | Entry.uncounted)
+            frame: zeroFrame,
+            bits: FaultHandler.readOnlyBits(fault.outline.rights) | Entry.uncounted)
         table.lock(on: fault.cpu)
         // RACE: another CPU may have put a page here; then there is nothing left to do.
         if table[index].isEmpty {
@@ -265,8 +272,9 @@ struct FaultHandler {
             pfn, frame, group: fault.vma.anonGroup.unsafelyUnwrapped,
             offset: fault.vma.pageOffset(of: fault.page),
             isLocked: fault.vma.flags.contains(.locked), on: fault.cpu)
-        var bits = FaultHandler.readOnlyBits(fault.vma.flags) | Entry.dirty
-        if fault.vma.flags.contains(.write) { bits |= Entry.writable }
+        let rights = fault.outline.rights
+        var bits = FaultHandler.readOnlyBits(rights) | Entry.dirty
+        if rights.contains(.write) { bits |= Entry.writable }
         table.set(index, Entry(frame: pfn, bits: bits))
     }
 }

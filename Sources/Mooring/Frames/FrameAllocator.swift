@@ -64,7 +64,7 @@ struct FrameAllocator {
             as: UInt8.self, repeating: MigrateType.movable.rawValue, count: blocks)
         let zones = UnsafeMutableRawPointer.allocate(
             byteCount: zoneCount * ZoneRef.stride, alignment: 64)
-        var batches: [Int] = []
+        var limits: [PerCPUFrames.Limits] = []
         for index in 0..<zoneCount {
             let node = index / ZoneType.count
             let type = ZoneType.allCases[index % ZoneType.count]
@@ -73,17 +73,22 @@ struct FrameAllocator {
                 ZoneConstants(
                     index: index, node: node, type: type, start: range.lowerBound,
                     end: range.upperBound, frames: frames, pageblocks: pageblocks))
-            batches.append(
-                configuration.perCPUBatch ?? PerCPUFrames.defaultBatch(managed: range.count))
+            limits.append(
+                PerCPUFrames.Limits(
+                    batch: configuration.perCPUBatch
+                        ?? PerCPUFrames.defaultBatch(managed: range.count),
+                    low: Watermark.low.frames(
+                        keeping: configuration.minFreeFrames * range.count / frames.count),
+                    cpuCount: cpus.count))
         }
 
-        let listStride = PerCPUFrames.size(batch: batches.max() ?? 0)
+        let listStride = limits.map(\.size).max() ?? 0
         let lists = UnsafeMutableRawPointer.allocate(
-            byteCount: cpus.count * zoneCount * listStride, alignment: 64)
+            byteCount: cpus.count * zoneCount * listStride, alignment: 128)
         for cpu in 0..<cpus.count {
             for zone in 0..<zoneCount {
                 PerCPUFrames(raw: lists + (cpu * zoneCount + zone) * listStride).initialise(
-                    batch: batches[zone], zone: ZoneRef(raw: zones + zone * ZoneRef.stride))
+                    limits[zone], zone: ZoneRef(raw: zones + zone * ZoneRef.stride))
             }
         }
 

@@ -5,6 +5,8 @@
 //
 // STATE      Flat: counts, marks, stacks of PFNs. Frames here are not free in the zone's sense:
 //            they carry no flag and are in no free block.
+//            A refill takes a batch, and twice as many each time that none was given back since:
+//            each costs a dozen transfers of cache lines between CPUs that take frames in turn.
 // LOCKS      None of their own: whoever has entered the CPU owns its lists, as LockRank says of
 //            everything that is per CPU. A lock (Linux has one) would be two exchanges in an
 //            allocate and free pair that takes less time than they do, and two more
@@ -20,17 +22,37 @@ struct PerCPUFrames {
     let raw: UnsafeMutableRawPointer
 
     private static let stackOffset = 64
-    private static let batchesUntilHigh = 4
+    private static let batchesUntilHigh = 4...32
 
-    /// How many bytes a record takes for a batch.
-    static func size(batch: Int) -> Int {
-        let bytes = stackOffset + MigrateType.ordinaryCount * capacity(batch: batch) * 4
-        return (bytes + 63) & ~63
+    /// What a zone's size makes of the lists of one CPU.
+    struct Limits {
+        /// Frames that move between the lists and the zone at a time, at first.
+        let batch: Int
+        /// More frames than this and the lists give some back.
+        let high: Int
+
+        /// Limits for lists that move `batch` frames, in a zone that wants `low` frames free and
+        /// is used by `cpuCount` CPUs; a `batch` of 0 makes lists that keep nothing.
+        ///
+        /// LINUX: a CPU's lists keep its share of the zone's low watermark (`high_min` of
+        /// /proc/zoneinfo), and more when that serves.
+        init(batch: Int, low: Int, cpuCount: Int) {
+            self.batch = batch
+            high = min(
+                max(batchesUntilHigh.lowerBound * batch, low / cpuCount),
+                batchesUntilHigh.upperBound * batch)
+        }
+
+        /// A refill may come on top of a full set of lists, and a frame is pushed before it is
+        /// seen that the mark is passed.
+        fileprivate var capacity: Int { high + batch + 1 }
+
+        /// How many bytes a record takes.
+        var size: Int {
+            let bytes = stackOffset + MigrateType.ordinaryCount * capacity * 4
+            return (bytes + 127) & ~127
+        }
     }
-
-    /// A refill may come on top of a full set of lists, and a frame is pushed before it is seen
-    /// that the mark is passed.
-    private static func capacity(batch: Int) -> Int { (batchesUntilHigh + 1) * batch + 1 }
 
     /// The kernel's usual 63, less in zones below 1 GiB: a power of two less one, so that
     /// allocations of powers of two do not fall into step with refills.
@@ -39,13 +61,13 @@ struct PerCPUFrames {
         return max(1, (1 << (63 - UInt64(share).leadingZeroBitCount)) - 1)
     }
 
-    /// Makes empty lists; `batch` 0 makes lists that keep nothing.
-    func initialise(batch: Int, zone: ZoneRef) {
+    /// Makes empty lists.
+    func initialise(_ limits: Limits, zone: ZoneRef) {
         raw.initializeMemory(as: UInt8.self, repeating: 0, count: PerCPUFrames.stackOffset)
         let words = raw.assumingMemoryBound(to: UInt32.self)
-        words[5] = UInt32(batch)
-        words[6] = UInt32(PerCPUFrames.batchesUntilHigh * batch)
-        words[7] = UInt32(PerCPUFrames.capacity(batch: batch))
+        words[5] = UInt32(limits.batch)
+        words[6] = UInt32(limits.high)
+        words[7] = UInt32(limits.capacity)
         (raw + 32).storeBytes(of: zone.raw, as: UnsafeMutableRawPointer.self)
         (raw + 40).storeBytes(of: zone.allocationEvent, as: Event.self)
         restoreHigh()
@@ -75,6 +97,12 @@ struct PerCPUFrames {
 
     @inline(__always)
     private var capacity: Int { Int((raw + 28).load(as: UInt32.self)) }
+
+    /// How many refills have followed one another.
+    private var refillsInARow: Int {
+        get { Int((raw + 48).load(as: UInt32.self)) }
+        nonmutating set { (raw + 48).storeBytes(of: UInt32(newValue), as: UInt32.self) }
+    }
 
     @inline(__always)
     var zone: ZoneRef { ZoneRef(raw: (raw + 32).load(as: UnsafeMutableRawPointer.self)) }
@@ -115,7 +143,17 @@ struct PerCPUFrames {
         return sum > high.load()
     }
 
-    /// Takes a batch for an empty list from the zone, as far as the mark allows.
+    /// How many frames an empty list is to be filled with: twice as many as the last time, as far
+    /// as the mark leaves room, but a batch at least.
+    private func nextRefill() -> Int {
+        let room = max(batch, usualHigh - Int(total.load()))
+        let wanted = batch << refillsInARow
+        guard wanted < room else { return max(1, room) }
+        refillsInARow += 1
+        return wanted
+    }
+
+    /// Fills an empty list from the zone, as far as the watermark allows.
     ///
     /// - Returns: Whether the list has a frame now.
     @inline(never)
@@ -123,7 +161,7 @@ struct PerCPUFrames {
         // Somebody wants the frames on the other two lists.
         if high.load() == 0 { drain(on: cpu) }
         let zone = zone
-        let wanted = max(1, batch)
+        let wanted = nextRefill()
         let stack = stack(type)
         zone.lock.lock(.zone, on: cpu)
         let room = zone.available(above: mark, best: best)
@@ -146,19 +184,20 @@ struct PerCPUFrames {
         return taken > 0
     }
 
-    /// Gives batches from the fullest list back until the mark is kept, or everything if
-    /// somebody asked for it.
+    /// Gives a quarter of what may be kept back, from the fullest list, until the mark is kept; or
+    /// everything if somebody asked for it.
     @inline(never)
     func giveBack(on cpu: CPU) {
         guard high.load() > 0 else {
             drain(on: cpu)
             return
         }
+        refillsInARow = 0
         while total.load() > high.load() {
             var fullest = MigrateType.unmovable
             if count(.movable).load() > count(fullest).load() { fullest = .movable }
             if count(.reclaimable).load() > count(fullest).load() { fullest = .reclaimable }
-            free(min(batch, Int(count(fullest).load())), fullest, on: cpu)
+            free(min(usualHigh / 4, Int(count(fullest).load())), fullest, on: cpu)
         }
     }
 
@@ -169,6 +208,7 @@ struct PerCPUFrames {
         // RACE: whoever asks again from now on either sees the frames gone, or asks for those
         // that come after.
         restoreHigh()
+        refillsInARow = 0
         giveAll(.unmovable, on: cpu)
         giveAll(.movable, on: cpu)
         giveAll(.reclaimable, on: cpu)

@@ -22,6 +22,16 @@ package enum Watermark: Int, Sendable {
     case low
     /// The reclaim daemon stops here.
     case high
+
+    /// The number of free frames that it stands for in a zone that must keep `min`.
+    func frames(keeping min: Int) -> Int {
+        switch self {
+        case .emergency: min / 2
+        case .min: min
+        case .low: min + min / 4
+        case .high: min + min / 2
+        }
+    }
 }
 
 /// What about a zone never changes once it is made.
@@ -208,7 +218,7 @@ struct ZoneRef {
     /// Sets the three marks from what the zone must keep.
     func setWatermarks(min: Int) {
         counter(.min).store(Int64(min))
-        counter(.low).store(Int64(min + min / 4))
-        counter(.high).store(Int64(min + min / 2))
+        counter(.low).store(Int64(Watermark.low.frames(keeping: min)))
+        counter(.high).store(Int64(Watermark.high.frames(keeping: min)))
     }
 }

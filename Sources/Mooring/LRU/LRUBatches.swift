@@ -4,7 +4,9 @@
 //
 // STATE      For each CPU a batch of frames to be added to their lists and a batch of mlock and
 //            munlock requests. Each entry holds a reference, so a frame cannot be freed and reused
-//            while it waits here.
+//            while it waits here. A batch has 31 entries; that of additions grows up to eightfold
+//            while it fills again and again, because each drain costs two or three transfers of
+//            cache lines between CPUs, which take as long as several faults.
 // LAZY       A frame in a batch is on no list yet. Whoever must find it there (unmapping, mlock,
 //            migration) drains its own CPU's batches first; `Machine.drainBatches` drains every CPU's.
 // LOCKS      A batch belongs to its CPU. A word of rank lru taken around each use would cost 6 ns a
@@ -12,9 +14,8 @@
 //            batch needs none.
 // SEE        Mlock/MlockCount.swift for what the requests of the mlock batch mean.
 
-/// What a batch entry asks for; kept in the top bits beside the frame's number.
+/// What an entry of the batch of requests asks for; kept in the top bits beside the frame's number.
 enum LRURequest: UInt64 {
-    case add = 0
     /// Count one more locked VMA for a frame that has been on a list.
     case mlock = 1
     /// The same for a frame that has never been on a list, and put it there.
@@ -25,8 +26,19 @@ enum LRURequest: UInt64 {
     case lazyFree = 4
 }
 
-/// One CPU's batch.
-struct LRUBatch {
+/// One CPU's batch of frames to be added to their lists: 1 KiB, so that no two CPUs share a line.
+struct LRUAdditions {
+    /// LINUX: a batch has 31 always.
+    static let usualLimit: UInt32 = 31
+    static let greatestLimit: UInt32 = 8 * usualLimit
+    var count: UInt32 = 0
+    /// How many frames fill it.
+    var limit = usualLimit
+    var frames: InlineArray<254, UInt32> = .init(repeating: 0)
+}
+
+/// One CPU's batch of requests: four cache lines.
+struct LRURequests {
     static let capacity = 31
     var count = 0
     var entries: InlineArray<31, UInt64> = .init(repeating: 0)
@@ -39,7 +51,8 @@ struct LRUBatches {
         let frames: FrameTable
         let lists: LRULists
         let allocator: FrameAllocator
-        let batches: UnsafeMutablePointer<LRUBatch>
+        let additions: UnsafeMutablePointer<LRUAdditions>
+        let requests: UnsafeMutablePointer<LRURequests>
         let cpuCount: Int
     }
 
@@ -47,16 +60,25 @@ struct LRUBatches {
     private let parts: UnsafeMutablePointer<Parts>
 
     init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
-        // A batch is four cache lines; aligned, no two CPUs share one.
-        let batches = UnsafeMutableRawPointer.allocate(
-            byteCount: 2 * cpuCount * MemoryLayout<LRUBatch>.stride, alignment: 128
-        ).bindMemory(to: LRUBatch.self, capacity: 2 * cpuCount)
-        batches.initialize(repeating: LRUBatch(), count: 2 * cpuCount)
         parts = .allocate(capacity: 1)
         parts.initialize(
             to: Parts(
-                frames: frames, lists: lists, allocator: allocator, batches: batches,
+                frames: frames, lists: lists, allocator: allocator,
+                additions: LRUBatches.ownLines(repeating: LRUAdditions(), count: cpuCount),
+                requests: LRUBatches.ownLines(repeating: LRURequests(), count: cpuCount),
                 cpuCount: cpuCount))
+    }
+
+    /// Records of whole pairs of cache lines, the least that processors fetch.
+    private static func ownLines<Record>(
+        repeating record: Record, count: Int
+    ) -> UnsafeMutablePointer<Record> {
+        let stride = MemoryLayout<Record>.stride
+        precondition(stride % 128 == 0, "two CPUs would share a cache line")
+        let records = UnsafeMutableRawPointer.allocate(byteCount: count * stride, alignment: 128)
+            .bindMemory(to: Record.self, capacity: count)
+        records.initialize(repeating: record, count: count)
+        return records
     }
 
     @inline(__always)
@@ -65,43 +87,41 @@ struct LRUBatches {
     var lists: LRULists { parts.pointee.lists }
     @inline(__always)
     var allocator: FrameAllocator { parts.pointee.allocator }
-    /// One batch a CPU for additions, then one a CPU for mlock requests.
-    @inline(__always)
-    private var batches: UnsafeMutablePointer<LRUBatch> { parts.pointee.batches }
     @inline(__always)
     private var cpuCount: Int { parts.pointee.cpuCount }
 
     /// Gives the memory back.
     func deallocate() {
-        batches.deallocate()
+        parts.pointee.additions.deallocate()
+        parts.pointee.requests.deallocate()
         parts.deallocate()
     }
 
     @inline(__always)
-    private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> { batches + cpu.index }
+    private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUAdditions> {
+        parts.pointee.additions + cpu.index
+    }
     @inline(__always)
-    private func locks(_ cpu: CPU) -> UnsafeMutablePointer<LRUBatch> {
-        batches + (cpuCount &+ cpu.index)
+    private func requests(_ cpu: CPU) -> UnsafeMutablePointer<LRURequests> {
+        parts.pointee.requests + cpu.index
     }
 
     /// Hands a new frame over to be put on its list; the batch takes over one reference that the
     /// caller has counted for it.
     @inline(__always)
     func addTakingReference(_ pfn: PFN, on cpu: CPU) {
-        if push(pfn, .add, to: additions(cpu)) { drainAdditions(on: cpu) }
+        let batch = additions(cpu)
+        SchedulingPoint.touch(.write, batch)
+        let count = batch.pointee.count
+        LRUBatches.frames(of: batch)[Int(count)] = pfn
+        batch.pointee.count = count &+ 1
+        if count &+ 1 == batch.pointee.limit { drainFullAdditions(on: cpu) }
     }
 
     /// Hands over a request to count a locked mapping, with one reference that the caller counted.
     @inline(__always)
     func requestTakingReference(_ request: LRURequest, _ pfn: PFN, on cpu: CPU) {
-        if push(pfn, request, to: locks(cpu)) { drainRequests(on: cpu) }
-    }
-
-    /// Adds an entry; returns whether the batch is full now.
-    @inline(__always)
-    private func push(
-        _ pfn: PFN, _ request: LRURequest, to batch: UnsafeMutablePointer<LRUBatch>
-    ) -> Bool {
+        let batch = requests(cpu)
         SchedulingPoint.touch(.write, batch)
         let raw = UnsafeMutableRawPointer(batch)
         let count = batch.pointee.count
@@ -109,33 +129,61 @@ struct LRUBatches {
             of: UInt64(pfn.rawValue) | request.rawValue << 32,
             toByteOffset: 8 &+ count &* 8, as: UInt64.self)
         batch.pointee.count = count &+ 1
-        return count &+ 1 == LRUBatch.capacity
+        if count &+ 1 == LRURequests.capacity { drainRequests(on: cpu) }
+    }
+
+    /// The frames of a batch of additions, in a row.
+    @inline(__always)
+    private static func frames(
+        of batch: UnsafeMutablePointer<LRUAdditions>
+    ) -> UnsafeMutablePointer<PFN> {
+        // SAFETY: InlineArray lays its elements out in a row, and a PFN is one 32-bit word.
+        (UnsafeMutableRawPointer(batch) + 8).assumingMemoryBound(to: PFN.self)
     }
 
     /// Whether this CPU has requests that wait.
     @inline(__always)
     func hasWaiting(on cpu: CPU) -> Bool {
-        additions(cpu).pointee.count != 0 || locks(cpu).pointee.count != 0
+        additions(cpu).pointee.count != 0 || requests(cpu).pointee.count != 0
     }
 
     /// Carries out what this CPU's batches hold.
     @inline(__always)
     func drain(on cpu: CPU) {
         // ORDER: additions first, so that an mlock request finds its frame on a list.
-        if additions(cpu).pointee.count != 0 { drainAdditions(on: cpu) }
-        if locks(cpu).pointee.count != 0 { drainRequests(on: cpu) }
+        if additions(cpu).pointee.count != 0 {
+            drainAdditions(on: cpu)
+            // Somebody needed the frames on their lists: fewer of them shall wait next time.
+            additions(cpu).pointee.limit = LRUAdditions.usualLimit
+        }
+        if requests(cpu).pointee.count != 0 { drainRequests(on: cpu) }
     }
 
-    /// Visits the frame of every waiting request of every CPU; the machine must be at rest.
-    func forEachWaiting(_ body: (PFN, LRURequest) -> Void) {
-        for batch in 0..<2 * cpuCount {
-            for index in 0..<batches[batch].count {
-                let entry = batches[batch].entries[index]
+    /// Visits the frame of every waiting entry of every CPU; the machine must be at rest.
+    ///
+    /// An entry of the batch of additions comes without a request.
+    func forEachWaiting(_ body: (PFN, LRURequest?) -> Void) {
+        for cpu in 0..<cpuCount {
+            let additions = parts.pointee.additions + cpu
+            for index in 0..<Int(additions.pointee.count) {
+                body(LRUBatches.frames(of: additions)[index], nil)
+            }
+            let requests = parts.pointee.requests + cpu
+            for index in 0..<requests.pointee.count {
+                let entry = requests.pointee.entries[index]
                 body(
                     PFN(rawValue: UInt32(truncatingIfNeeded: entry)),
                     LRURequest(rawValue: entry >> 32).unsafelyUnwrapped)
             }
         }
+    }
+
+    /// Puts the frames of a full batch of additions on their lists, and lets it grow.
+    @inline(never)
+    private func drainFullAdditions(on cpu: CPU) {
+        drainAdditions(on: cpu)
+        let batch = additions(cpu)
+        batch.pointee.limit = min(2 * batch.pointee.limit, LRUAdditions.greatestLimit)
     }
 
     /// Puts the frames of the batch of additions on their lists.
@@ -146,15 +194,17 @@ struct LRUBatches {
     private func drainAdditions(on cpu: CPU) {
         let batch = additions(cpu)
         SchedulingPoint.touch(.read, batch)
-        let count = batch.pointee.count
+        let count = Int(batch.pointee.count)
+        let pfns = LRUBatches.frames(of: batch)
         var chain = LRUChain()
-        var spliced: UInt64 = 0
         for index in 0..<count {
-            let pfn = LRUBatches.frame(of: batch, index)
+            let pfn = pfns[index]
             let frame = frames[pfn]
             let flags = frame.flags
             if !flags.isDisjoint(with: [.unevictable, .mlocked, .onLRU]) {
                 addWithoutChain(pfn, frame, on: cpu)
+                release(pfn, on: cpu)
+                pfns[index] = .none
                 continue
             }
             let node = LRULists.node(ofZone: frame.zoneIndex)
@@ -163,34 +213,23 @@ struct LRUBatches {
                 chain = LRUChain()
                 _ = lists.append(pfn, frame, flags, node: node, to: &chain, on: cpu)
             }
-            spliced |= 1 << UInt64(index)
         }
         publish(chain, on: cpu)
         SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
-        for index in 0..<count {
-            let pfn = LRUBatches.frame(of: batch, index)
-            if spliced & 1 << UInt64(index) != 0 {
-                let frame = frames[pfn]
-                // ORDER: linked, then marked as listed, then the mlock mark looked at; a request
-                // sets that mark before it looks whether the frame is listed. One of the two sees
-                // the other, so no locked frame stays among the evictable ones.
-                let isMarked = frame.has(.mlocked)
-                frame.set(.onLRU)
-                if Mutation.marksListedLast.isActive ? isMarked : frame.has(.mlocked) {
-                    cull(frame, on: cpu)
-                }
+        for index in 0..<count where pfns[index] != .none {
+            let pfn = pfns[index]
+            let frame = frames[pfn]
+            // ORDER: linked, then marked as listed, then the mlock mark looked at; a request
+            // sets that mark before it looks whether the frame is listed. One of the two sees
+            // the other, so no locked frame stays among the evictable ones.
+            let wasMarked = Mutation.marksListedLast.isActive && frame.has(.mlocked)
+            frame.set(.onLRU)
+            if Mutation.marksListedLast.isActive ? wasMarked : frame.has(.mlocked) {
+                cull(frame, on: cpu)
             }
             release(pfn, on: cpu)
         }
-    }
-
-    @inline(__always)
-    private static func frame(of batch: UnsafeMutablePointer<LRUBatch>, _ index: Int) -> PFN {
-        PFN(
-            rawValue: UInt32(
-                truncatingIfNeeded: (UnsafeRawPointer(batch) + 8).load(
-                    fromByteOffset: index &* 8, as: UInt64.self)))
     }
 
     @inline(__always)
@@ -235,7 +274,7 @@ struct LRUBatches {
     /// Carries out the batch of mlock and munlock requests.
     @inline(never)
     private func drainRequests(on cpu: CPU) {
-        let batch = locks(cpu)
+        let batch = requests(cpu)
         SchedulingPoint.touch(.read, batch)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
@@ -269,7 +308,6 @@ struct LRUBatches {
         _ request: LRURequest, _ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU
     ) {
         switch request {
-        case .add: assertionFailure("an addition among the requests")
         case .mlock, .mlockNew:
             countLock(pfn, frame, isNew: request == .mlockNew, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)

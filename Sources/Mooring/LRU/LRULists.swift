@@ -6,8 +6,8 @@
 //            links, so that the link field can hold their mlock count (the 2022 design).
 // INVARIANT  A frame has `onLRU` exactly while it is counted on one list of its node; which one,
 //            its flags say (`LRUList.init(of:)`), and they change only under the node's lock.
-// LOCKS      lru, one a node. Frames on their way to a list wait in per-CPU batches of 31, each
-//            entry holding a reference: LRUBatches.swift.
+// LOCKS      lru, one a node. Frames on their way to a list wait in per-CPU batches, each entry
+//            holding a reference: LRUBatches.swift.
 
 /// The lists that frames with links can be on.
 enum LRUList: Int, CaseIterable {
@@ -49,6 +49,8 @@ struct LRUNodeState {
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
     var ends: InlineArray<4, Ends> = .init(repeating: Ends())
+    /// Makes a node two cache lines.
+    private var padding: InlineArray<6, UInt64> = .init(repeating: 0)
 }
 
 /// Frames that are linked with one another and go to the head of one list together.
@@ -70,7 +72,10 @@ struct LRULists {
     init(frames: FrameTable, nodeCount: Int) {
         self.frames = frames
         self.nodeCount = nodeCount
-        nodes = .allocate(capacity: nodeCount)
+        // A node's lock and the ends of its first three lists are one cache line of their own.
+        nodes = UnsafeMutableRawPointer.allocate(
+            byteCount: nodeCount * MemoryLayout<LRUNodeState>.stride, alignment: 64
+        ).bindMemory(to: LRUNodeState.self, capacity: nodeCount)
         nodes.initialize(repeating: LRUNodeState(), count: nodeCount)
     }
 

@@ -43,7 +43,7 @@ struct Audit {
         }
         machine.batches.forEachWaiting { pfn, request in
             references[pfn.rawValue, default: 0] += 1
-            if case .munlock = request { waitingUnlocks[pfn.rawValue, default: 0] += 1 }
+            if request == .munlock { waitingUnlocks[pfn.rawValue, default: 0] += 1 }
         }
         references[machine.zeroFrame.rawValue, default: 0] += 1
         try checkFrames()

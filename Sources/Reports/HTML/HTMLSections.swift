@@ -38,17 +38,15 @@ extension HTMLReport {
     }
 
     private var findingsLink: Markup {
-        if report.summary.lost.contains(where: { !$0.wasExpected }) {
+        if report.summaries.contains(where: { $0.lost.contains { !$0.wasExpected } }) {
             return " <a href=\"#lost\">Which?</a>"
         }
-        if report.summary.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
-        if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
-        if report.comparison.map({ $0.differenceCount > 0 }) == true {
+        if report.failureCount > 0 { return " <a href=\"#claims\">Which?</a>" }
+        if let comparison = report.comparison, comparison.findingCount > 0 {
             return " <a href=\"#comparison\">Which?</a>"
         }
-        if !report.missedPeaks.isEmpty, !report.isWhatIf {
-            return " <a href=\"#peaks\">Which?</a>"
-        }
+        if report.summary.differenceCount > 0 { return " <a href=\"#differences\">Which?</a>" }
+        if report.missesPeaks, !report.isWhatIf { return " <a href=\"#peaks\">Which?</a>" }
         return ""
     }
 
@@ -179,7 +177,7 @@ extension HTMLReport {
     }
 
     var lost: Markup {
-        guard !report.summary.lost.isEmpty else { return "" }
+        guard report.summaries.contains(where: { !$0.lost.isEmpty }) else { return "" }
         return section(
             "Processes that the run had to do without", id: "lost",
             lead: "The work goes on with them, and they ended here or were never made. The run "
@@ -189,7 +187,7 @@ extension HTMLReport {
     }
 
     var peaks: Markup {
-        guard !report.missedPeaks.isEmpty else { return "" }
+        guard report.missesPeaks else { return "" }
         return section(
             "Peaks of resident memory that are not as recorded", id: "peaks",
             lead: "By kind of memory: how much more was resident than recorded when the address "
@@ -207,7 +205,7 @@ extension HTMLReport {
     }
 
     var failures: Markup {
-        guard report.summary.failureCount > 0 else { return "" }
+        guard report.failureCount > 0 else { return "" }
         return section(
             "Claims that do not hold", id: "claims",
             boxed(report.failureTable(limit: Limit.findings)))

@@ -118,12 +118,33 @@ struct JSONComparison: Encodable {
         var minorFaults: UInt64
         var majorFaults: UInt64
         var failedCalls: Int
+        var recording: Recording
+        var claims: Claims
+        var leftOut: [JSONLeftOut]
+        var processes: [Process]
+    }
+
+    struct Recording: Encodable {
+        var compared: Int
+        var differenceCount: Int
+    }
+
+    struct Claims: Encodable {
+        var checked: Int
+        var failureCount: Int
+    }
+
+    struct Process: Encodable {
+        var pid: Int32
+        var peakResident: UInt64
+        var deviation: Double?
     }
 
     struct Difference: Encodable {
         var step: Int
         var line: Int?
         var operation: String
+        var recorded: String?
         var outcomes: [String]
     }
 
@@ -138,12 +159,22 @@ struct JSONComparison: Encodable {
                 peak: JSONFigures(summary.peak),
                 minorFaults: summary.processes.reduce(0) { $0 + $1.minorFaults },
                 majorFaults: summary.processes.reduce(0) { $0 + $1.majorFaults },
-                failedCalls: summary.calls.reduce(0) { $0 + $1.errorCount })
+                failedCalls: summary.calls.reduce(0) { $0 + $1.errorCount },
+                recording: Recording(
+                    compared: summary.compared, differenceCount: summary.differenceCount),
+                claims: Claims(checked: summary.checked, failureCount: summary.failureCount),
+                leftOut: summary.leftOut.map(JSONLeftOut.init),
+                processes: summary.processes.map {
+                    Process(
+                        pid: $0.process.rawValue, peakResident: $0.peak.resident,
+                        deviation: $0.worstDeviation)
+                })
         }
         differenceCount = comparison.differenceCount
         differences = comparison.differences.map {
             Difference(
-                step: $0.step, line: $0.line, operation: $0.operation, outcomes: $0.outcomes)
+                step: $0.step, line: $0.line, operation: $0.operation,
+                recorded: $0.recorded, outcomes: $0.outcomes)
         }
     }
 }

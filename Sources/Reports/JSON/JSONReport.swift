@@ -43,6 +43,7 @@ import Workloads
 /// recording             compared, differenceCount, differenceCounts { "outcome": count },
 ///                       differences [ kind, step, operation, recorded, got ]: the first ones
 /// claims                checked, skipped, failureCount, failures [ line, text, got ]
+/// leftOut               [ reason, operations (not carried out), claims (passed over) ]
 /// [memory]              bytes, pageblocks, pageblocksPerCell,
 ///                       owners [ owner, pageblocks, bytes ],
 ///                       cells: two letters a cell: owner (F free, A anonymous, M file, S shared
@@ -52,8 +53,14 @@ import Workloads
 /// [addressSpaces]       [ pid, name, moment,
 ///                         areas [ start, end (hexadecimal texts), rights, name, resident,
 ///                                 locked ] ]
-/// [comparison]          systems [ name, elapsed, peak, minorFaults, majorFaults, failedCalls ],
-///                       differenceCount, differences [ step, [line], operation, outcomes ]
+/// [comparison]          systems [ name, elapsed, peak, minorFaults, majorFaults, failedCalls,
+///                         recording { compared, differenceCount },
+///                         claims { checked, failureCount }, leftOut,
+///                         processes [ pid, peakResident, [deviation]: of the program that is
+///                           off most ] ],
+///                       differenceCount (between the systems),
+///                       differences [ step, [line], operation, [recorded], outcomes ], those of
+///                         one system from the recording included
 /// production            command, version, [date], details
 /// ```
 package struct JSONReport {

@@ -73,6 +73,7 @@ struct JSONRun: Encodable {
     var timeline: [JSONPoint]
     var recording: Recording
     var claims: Claims
+    var leftOut: [JSONLeftOut]
     var memory: JSONMemory?
     var fragmentation: [JSONZone]?
     var addressSpaces: [JSONAddressSpace]?
@@ -91,7 +92,7 @@ struct JSONRun: Encodable {
         elapsed = Figures.seconds(summary.elapsed)
         agrees = Verdict(report).isGood
         stopped = report.stopped
-        notes = report.notes
+        notes = report.notes + report.systemRemarks
         processes = summary.processes.map(JSONProcess.init)
         lost = summary.lost.map(JSONLost.init)
         operationsByCPU = summary.operationsByCPU.isEmpty ? nil : summary.operationsByCPU
@@ -113,6 +114,7 @@ struct JSONRun: Encodable {
             checked: summary.checked, skipped: summary.skipped,
             failureCount: summary.failureCount,
             failures: summary.failures.map { .init(line: $0.line, text: $0.text, got: $0.got) })
+        leftOut = summary.leftOut.map(JSONLeftOut.init)
         memory = report.picture?.memory.map(JSONMemory.init)
         if let picture = report.picture {
             fragmentation = picture.zones.isEmpty ? nil : picture.zones.map(JSONZone.init)
@@ -124,6 +126,18 @@ struct JSONRun: Encodable {
         production = Production(
             command: report.production.command, version: report.production.version,
             date: report.production.date, details: report.production.details)
+    }
+}
+
+struct JSONLeftOut: Encodable {
+    var reason: String
+    var operations: Int
+    var claims: Int
+
+    init(_ leftOut: LeftOut) {
+        reason = leftOut.reason
+        operations = leftOut.operations
+        claims = leftOut.claims
     }
 }
 

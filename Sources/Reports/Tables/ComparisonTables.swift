@@ -25,29 +25,52 @@ extension ComparisonReport {
         return table
     }
 
-    /// Peak resident memory of each process, a column a system; of many, those that held most.
+    /// Peak resident memory of each process, a column a system and one for the recording; of many
+    /// processes, those that held most.
     func processTable(limit: Int) -> Table {
-        let hasDeviation = summaries.count == 2
-        var table = Table(
-            [.elastic("process"), .right("pid")] + summaries.map { .right($0.system) }
-                + (hasDeviation
-                    ? [.right("off by", "How far the first system's peak is from the second's")]
-                    : []))
         let processes = summaries.first?.processes ?? []
+        let isRecording = processes.contains { $0.recordedPeak != nil }
+        let isPair = !isRecording && summaries.count == 2
+        var columns: [Table.Column] = [.elastic("process"), .right("pid")]
+        if isRecording {
+            columns.append(
+                .right(
+                    "recorded",
+                    "The most that was resident at one time (VmHWM), as the recording says"))
+        }
+        for system in systems {
+            columns.append(.right(system))
+            if isRecording {
+                columns.append(
+                    .right(
+                        "off by",
+                        "How far this is from the recorded peak: of the programs that it ran, the "
+                            + "one that is off most"))
+            }
+        }
+        if isPair {
+            columns.append(.right("off by", "How far the first system's peak is from the second's"))
+        }
+        var table = Table(columns)
         let kept = Set(
             processes.sorted { $0.peak.resident > $1.peak.resident }.prefix(limit).map(\.process))
         for process in processes where kept.contains(process.process) {
-            let peaks = summaries.map { summary in
-                summary.processes.first { $0.process == process.process }?.peak.resident
+            let everywhere = summaries.map { summary in
+                summary.processes.first { $0.process == process.process }
             }
             var row = [Table.Cell(process.name, .strong), "\(process.process.rawValue)"]
-            row += peaks.map { $0.map { .bytes($0) } ?? .none }
-            if hasDeviation {
-                if let one = peaks[0], let other = peaks[1], other > 0 {
-                    row.append(Table.Cell(Figures.deviation(Double(one) / Double(other) - 1)))
-                } else {
-                    row.append(.none)
+            if isRecording {
+                row.append(process.recordedPeak.map { .bytes($0) } ?? .none)
+                for one in everywhere {
+                    row.append(one.map { .bytes($0.peak.resident) } ?? .none)
+                    row.append(Table.Cell(offBy: one?.worstDeviation))
                 }
+            } else {
+                row += everywhere.map { $0.map { .bytes($0.peak.resident) } ?? .none }
+            }
+            if isPair {
+                let peaks = everywhere.map { $0?.peak.resident }
+                row.append(Table.Cell(offBy: ComparisonReport.deviation(peaks[0], from: peaks[1])))
             }
             table.rows.append(row)
         }
@@ -57,27 +80,33 @@ extension ComparisonReport {
         return table
     }
 
-    /// Operations of which the systems made different things.
+    private static func deviation(_ one: UInt64?, from other: UInt64?) -> Double? {
+        guard let one, let other, other > 0 else { return nil }
+        return Double(one) / Double(other) - 1
+    }
+
+    /// Operations of which the systems made different things, or one something else than recorded.
     func differenceTable(limit: Int) -> Table {
         let hasLines = differences.contains { $0.line != nil }
+        let isRecording = differences.contains { $0.recorded != nil }
         var table = Table(
             [.right(hasLines ? "line" : "step"), .elastic("operation")]
-                + systems.map { .elastic($0) })
+                + (isRecording ? [.elastic("recorded")] : []) + systems.map { .elastic($0) })
         for difference in differences.prefix(limit) {
             let place = hasLines ? difference.line.map { "\($0)" } : nil
-            let outcomes = summaries.indices.map { index in
-                index < difference.outcomes.count
-                    ? Table.Cell(difference.outcomes[index], index == 0 ? .plain : .bad) : .none
-            }
+            // What stands first is what the others are held against.
+            let outcomes =
+                (isRecording ? [difference.recorded ?? "–"] : []) + difference.outcomes
             table.rows.append(
                 [
                     Table.Cell(place ?? Figures.count(difference.step), .quiet),
                     Table.Cell(difference.operation, .strong),
-                ] + outcomes)
+                ]
+                    + outcomes.map { Table.Cell($0, $0 == outcomes[0] ? .plain : .bad) })
         }
         let shown = min(limit, differences.count)
-        if differenceCount > shown {
-            table.remark = "the first \(Figures.count(shown)) of \(Figures.count(differenceCount))"
+        if findingCount > shown {
+            table.remark = "the first \(Figures.count(shown)) of \(Figures.count(findingCount))"
         }
         return table
     }

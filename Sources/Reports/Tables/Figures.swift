@@ -4,7 +4,7 @@
 // a page.
 
 /// Numbers as people read them.
-enum Figures {
+package enum Figures {
     private static let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
 
     /// A size: `0`, `412 KiB`, `3.2 MiB`, `64 MiB`.
@@ -45,7 +45,9 @@ enum Figures {
     }
 
     /// A count and its noun: `1 process`, `12 processes`.
-    static func count(_ count: some BinaryInteger, _ one: String, _ many: String? = nil) -> String {
+    package static func count(
+        _ count: some BinaryInteger, _ one: String, _ many: String? = nil
+    ) -> String {
         "\(Figures.count(count)) \(count == 1 ? one : many ?? one + "s")"
     }
 

@@ -6,46 +6,57 @@ import Mooring
 import Workloads
 
 extension RunReport {
+    /// With two systems each finding says on which it was made.
+    private var placeColumns: [Table.Column] { comparison == nil ? [] : [.left("on")] }
+
+    private func place(_ summary: RunSummary) -> [Table.Cell] {
+        comparison == nil ? [] : [Table.Cell(summary.system)]
+    }
+
     /// Processes that the work goes on with, and the run had to do without.
     func lostTable(limit: Int) -> Table {
-        let hasLines = summary.lost.contains { $0.line != nil }
-        var table = Table([
-            .elastic("process"), .right("pid"), .right(hasLines ? "line" : "step"),
-            .left("what became of it"), .right("held", "What was resident when it was killed"),
-            .right("free", "The machine's free memory at that moment"),
-            .right("skipped", "Its later steps, and those of children that it would have made"),
-            .elastic("while it did"),
-        ])
-        for lost in summary.lost.prefix(limit) {
-            table.add(
-                Table.Cell(lost.name, .strong), "\(lost.process.rawValue)",
-                Table.Cell(lost.line.map { "\($0)" } ?? Figures.count(lost.step), .quiet),
-                Table.Cell(
-                    lost.cause.text + (lost.wasExpected ? ", as claimed" : ""),
-                    lost.wasExpected ? .plain : .bad),
-                lost.held.map { .bytes($0.resident) } ?? .none,
-                lost.freeMemory.map { .bytes($0) } ?? .none, .count(lost.skippedSteps),
-                Table.Cell(lost.operation))
+        let losses = summaries.flatMap { summary in summary.lost.map { (summary, $0) } }
+        let hasLines = losses.contains { $0.1.line != nil }
+        var table = Table(
+            placeColumns + [
+                .elastic("process"), .right("pid"), .right(hasLines ? "line" : "step"),
+                .left("what became of it"), .right("held", "What was resident when it was killed"),
+                .right("free", "The machine's free memory at that moment"),
+                .right("skipped", "Its later steps, and those of children that it would have made"),
+                .elastic("while it did"),
+            ])
+        for (summary, lost) in losses.prefix(limit) {
+            table.rows.append(
+                place(summary) + [
+                    Table.Cell(lost.name, .strong), "\(lost.process.rawValue)",
+                    Table.Cell(lost.line.map { "\($0)" } ?? Figures.count(lost.step), .quiet),
+                    Table.Cell(
+                        lost.cause.text + (lost.wasExpected ? ", as claimed" : ""),
+                        lost.wasExpected ? .plain : .bad),
+                    lost.held.map { .bytes($0.resident) } ?? .none,
+                    lost.freeMemory.map { .bytes($0) } ?? .none, .count(lost.skippedSteps),
+                    Table.Cell(lost.operation),
+                ])
         }
-        if summary.lost.count > limit {
-            table.remark = "and \(Figures.count(summary.lost.count - limit)) more"
-        }
+        if losses.count > limit { table.remark = "and \(Figures.count(losses.count - limit)) more" }
         return table
     }
 
     /// Peaks that are not near the recorded ones, and in what kind of memory the rest is.
     func peakTable(limit: Int) -> Table {
-        var table = Table([
-            .elastic("program"), .right("pid"), .right("peak resident", short: "peak"),
-            .right("recorded"), .right("off by"),
-            .right("anonymous", "How much more was resident at the end than recorded, by kind"),
-            .right("files", "How much more was resident at the end than recorded, by kind"),
-            .right(
-                "shared memory", short: "shared",
-                "How much more was resident at the end than recorded, by kind"),
-        ])
-        let missed = missedPeaks.sorted { $0.deviation.magnitude > $1.deviation.magnitude }
-        for (process, image, deviation) in missed.prefix(limit) {
+        var table = Table(
+            placeColumns + [
+                .elastic("program"), .right("pid"), .right("peak resident", short: "peak"),
+                .right("recorded"), .right("off by"),
+                .right("anonymous", "How much more was resident at the end than recorded, by kind"),
+                .right("files", "How much more was resident at the end than recorded, by kind"),
+                .right(
+                    "shared memory", short: "shared",
+                    "How much more was resident at the end than recorded, by kind"),
+            ])
+        let missed = summaries.flatMap { summary in summary.missedPeaks.map { (summary, $0) } }
+            .sorted { $0.1.deviation.magnitude > $1.1.deviation.magnitude }
+        for (summary, (process, image, deviation)) in missed.prefix(limit) {
             func rest(_ kind: KeyPath<ResidentFigures, UInt64>) -> Table.Cell {
                 guard let recorded = image.recordedLastResident else { return .none }
                 let here = image.lastResident[keyPath: kind]
@@ -53,15 +64,24 @@ extension RunReport {
                     Figures.difference(here, from: recorded[keyPath: kind]),
                     here == recorded[keyPath: kind] ? .quiet : .plain)
             }
-            table.add(
-                Table.Cell(image.name, .strong), "\(process.process.rawValue)",
-                .bytes(image.peakResident), image.recordedPeakResident.map { .bytes($0) } ?? .none,
-                Table.Cell(Figures.deviation(deviation), isWhatIf ? .plain : .bad),
-                rest(\.anonymous), rest(\.file), rest(\.sharedMemory))
+            table.rows.append(
+                place(summary) + [
+                    Table.Cell(image.name, .strong), "\(process.process.rawValue)",
+                    .bytes(image.peakResident),
+                    image.recordedPeakResident.map { .bytes($0) } ?? .none,
+                    Table.Cell(Figures.deviation(deviation), isWhatIf ? .plain : .bad),
+                    rest(\.anonymous), rest(\.file), rest(\.sharedMemory),
+                ])
         }
         if missed.count > limit { table.remark = "and \(Figures.count(missed.count - limit)) more" }
         return table
     }
+
+    /// Whether a peak is not near the recorded one.
+    var missesPeaks: Bool { summaries.contains { !$0.missedPeaks.isEmpty } }
+
+    /// How many claims do not hold, counted on each system.
+    var failureCount: Int { summaries.reduce(0) { $0 + $1.failureCount } }
 
     /// Where outcomes differ from those recorded.
     func differenceTable(limit: Int) -> Table {
@@ -92,16 +112,18 @@ extension RunReport {
 
     /// Claims that do not hold.
     func failureTable(limit: Int) -> Table {
-        var table = Table([.right("line"), .elastic("claim"), .elastic("but got")])
-        for failure in summary.failures.prefix(limit) {
-            table.add(
-                Table.Cell("\(failure.line)", .quiet), Table.Cell(failure.text, .strong),
-                Table.Cell(failure.got, .bad))
+        var table = Table(
+            [.right("line")] + placeColumns + [.elastic("claim"), .elastic("but got")])
+        let failures = summaries.flatMap { summary in summary.failures.map { (summary, $0) } }
+        for (summary, failure) in failures.prefix(limit) {
+            table.rows.append(
+                [Table.Cell("\(failure.line)", .quiet)] + place(summary)
+                    + [Table.Cell(failure.text, .strong), Table.Cell(failure.got, .bad)])
         }
-        let shown = min(limit, summary.failures.count)
-        if summary.failureCount > shown {
-            table.remark =
-                "the first \(Figures.count(shown)) of \(Figures.count(summary.failureCount))"
+        let shown = min(limit, failures.count)
+        let count = failureCount
+        if count > shown {
+            table.remark = "the first \(Figures.count(shown)) of \(Figures.count(count))"
         }
         return table
     }

@@ -69,12 +69,10 @@ extension RunReport {
             .count(process.majorFaults),
         ]
         guard hasRecorded else { return cells }
-        let offBy = process.worstDeviation.map { deviation in
-            Table.Cell(
-                Figures.deviation(deviation),
-                deviation.magnitude <= RunReport.tolerance ? .good : .bad)
-        }
-        return cells + [process.recordedPeak.map { .bytes($0) } ?? .none, offBy ?? .none]
+        return cells + [
+            process.recordedPeak.map { .bytes($0) } ?? .none,
+            Table.Cell(offBy: process.worstDeviation),
+        ]
     }
 
     /// System calls, the most frequent first.
@@ -119,6 +117,19 @@ extension RunReport {
 
     private func remark(_ left: Int, _ noun: String) -> String? {
         left > 0 ? "and \(Figures.count(left, noun))" : nil
+    }
+}
+
+extension Table.Cell {
+    /// How far a figure is from the one it should be: 0.05 is 5 % more.
+    init(offBy deviation: Double?) {
+        guard let deviation else {
+            self = .none
+            return
+        }
+        self.init(
+            Figures.deviation(deviation),
+            deviation.magnitude <= RunReport.tolerance ? .good : .bad)
     }
 }
 

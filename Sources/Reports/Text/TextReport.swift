@@ -69,7 +69,10 @@ package struct TextReport: CustomStringConvertible {
 
     private var processes: [String] {
         guard !report.summary.processes.isEmpty else { return [] }
-        return lines(report.processTable(limit: Limit.processes))
+        let table =
+            report.comparison?.processTable(limit: Limit.processes)
+            ?? report.processTable(limit: Limit.processes)
+        return lines(table)
     }
 
     private var comparison: [String] {
@@ -103,33 +106,30 @@ package struct TextReport: CustomStringConvertible {
     }
 
     private var lost: [String] {
-        guard !report.summary.lost.isEmpty else { return [] }
+        guard report.summaries.contains(where: { !$0.lost.isEmpty }) else { return [] }
         return [colouring.paint("Processes that the run had to do without", .strong)]
             + lines(report.lostTable(limit: Limit.losses))
     }
 
     private var peaks: [String] {
-        guard !report.missedPeaks.isEmpty else { return [] }
+        guard report.missesPeaks else { return [] }
         return [colouring.paint("Peaks of resident memory, and where the rest is", .strong)]
             + lines(report.peakTable(limit: Limit.losses))
     }
 
     private var differences: [String] {
-        var lines: [String] = []
-        if report.summary.differenceCount > 0 {
-            lines.append(colouring.paint("Differences from the recording", .strong))
-            lines += self.lines(report.differenceTable(limit: Limit.differences))
+        if let comparison = report.comparison {
+            guard comparison.findingCount > 0 else { return [] }
+            return [colouring.paint(comparison.differenceTitle, .strong)]
+                + lines(comparison.differenceTable(limit: Limit.differences))
         }
-        if let comparison = report.comparison, comparison.differenceCount > 0 {
-            if !lines.isEmpty { lines.append("") }
-            lines.append(colouring.paint("Differences between the systems", .strong))
-            lines += self.lines(comparison.differenceTable(limit: Limit.differences))
-        }
-        return lines
+        guard report.summary.differenceCount > 0 else { return [] }
+        return [colouring.paint("Differences from the recording", .strong)]
+            + lines(report.differenceTable(limit: Limit.differences))
     }
 
     private var failures: [String] {
-        guard report.summary.failureCount > 0 else { return [] }
+        guard report.failureCount > 0 else { return [] }
         return [colouring.paint("Claims that do not hold", .strong)]
             + lines(report.failureTable(limit: Limit.differences))
     }

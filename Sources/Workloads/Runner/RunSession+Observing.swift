@@ -36,7 +36,7 @@ extension RunSession {
                 image: state.image, name: summary.processes[state.index].name,
                 peakResident: sample.peakResident, recordedPeakResident: recorded?.peakResident,
                 lastResident: ResidentFigures(sample), recordedLastResident: recorded?.lastResident,
-                isCutShort: isCutShort)
+                isCutShort: isCutShort, isIncomplete: state.missing != nil)
         )
     }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Carries out a workload's items. What outcomes are held against: `RunSession+Judging`. What
-// processes hold: `RunSession+Observing`. Processes that end too early: `RunSession+Losses`.
+// processes hold: `RunSession+Observing`. Processes that end too early: `RunSession+Losses`. What a
+// host forbids: `RunSession+Omissions`.
 
 import Mooring
 
@@ -18,6 +19,9 @@ final class RunSession {
         var image = 0
         /// What it held when it was last looked at.
         var last = ProcessSample()
+        /// Why an operation of it, or of its parent before it forked, was left out: what is otherwise
+        /// than it should be after that is not held against the system.
+        var missing: HostRefusal?
     }
 
     /// An address space of a recording.
@@ -80,9 +84,13 @@ final class RunSession {
         checker = ExpectationChecker(system: system, workload: workload)
     }
 
+    /// How many outcomes are not as recorded, so far.
+    var differenceCount: Int { summary.differenceCount }
+
     /// Does or checks one item.
     ///
-    /// - Returns: What became of it; `nil` for a claim, and for what a lost process was to do.
+    /// - Returns: What became of it; `nil` for a claim, for what a lost process was to do, and for
+    ///   what was left out.
     func perform(_ index: Int) throws(RunFailure) -> Outcome? {
         let item = workload.item(index)
         let outcome: Outcome?
@@ -123,6 +131,7 @@ final class RunSession {
         }
         summary.accesses = accesses.filter { $0.count > 0 }
         summary.faults = faults()
+        summary.remarks = system.remarks
         return summary
     }
 
@@ -155,7 +164,7 @@ final class RunSession {
 
     private func perform(
         _ operation: Operation, _ judgement: WorkItem.Judgement, _ item: WorkItem, at index: Int
-    ) throws(RunFailure) -> Outcome {
+    ) throws(RunFailure) -> Outcome? {
         var resolved = operation
         resolved.cpu = spread.cpu(for: operation, thread: item.thread)
         let last: ProcessSample?
@@ -170,7 +179,15 @@ final class RunSession {
             // What ends an address space is the last chance to see how much it held.
             last = operation.call.endsAddressSpace ? observe(operation.process) : nil
             outcome = try system.perform(resolved)
+        } catch let refusal as HostRefusal {
+            leaveOut(operation, refusal)
+            return nil
         } catch let error as UnresolvedAddress {
+            // A region may be missing because what would have made it was left out.
+            if let refusal = processes[operation.process]?.missing {
+                leaveOut(operation, refusal)
+                return nil
+            }
             throw failure(
                 "the region \"\(workload.names.name(of: error.region))\" is nowhere: the call that "
                     + "would have made it failed, or another process made it", item, at: index)
@@ -235,10 +252,12 @@ final class RunSession {
         switch (operation.call, outcome) {
         case (.spawn, .value): appear(process, parent: nil, at: index)
         case (.fork(let child, let sharesMemory), .value):
-            let parent = processes[process]?.book ?? AddressBook()
+            let parent = processes[process]
+            let book = parent?.book ?? AddressBook()
             appear(child, parent: process, at: index)
-            processes[child]?.book = sharesMemory ? parent : AddressBook(copying: parent)
+            processes[child]?.book = sharesMemory ? book : AddressBook(copying: book)
             processes[child]?.sharesMemory = sharesMemory
+            processes[child]?.missing = parent?.missing
         case (.exec(let image), .value): begin(image, in: process)
         case (.exit, .value): end(process, at: index)
         case (.createFile(let file, let description), .value):

@@ -42,8 +42,12 @@ package struct RunSummary: Sendable {
 
     /// How many claims of a scenario were checked: outcomes and `expect` lines.
     package var checked = 0
-    /// Claims about the machine that this system cannot answer, because it shares its machine.
-    package var skipped = 0
+    /// What was not carried out because the system's host does not let it be, and what follows.
+    package var leftOut: [LeftOut] = []
+    /// How many claims were passed over.
+    package var skipped: Int { leftOut.reduce(0) { $0 + $1.claims } }
+    /// What the system did otherwise than the work says: ``MemorySystem/remarks``.
+    package var remarks: [String] = []
     /// The claims that do not hold: the first ones.
     package var failures: [ExpectationFailure] = []
     package var failureCount = 0
@@ -149,10 +153,14 @@ package struct ImageSummary: Hashable, Sendable {
     package var recordedLastResident: ResidentFigures?
     /// Whether it ended before the work was done with it: the process was lost.
     package var isCutShort = false
+    /// Whether an operation of the process was left out.
+    package var isIncomplete = false
 
     /// How far the peak is from the recorded one: 0.05 is 5 % more; `nil` where that says nothing.
     package var deviation: Double? {
-        guard !isCutShort, let recordedPeakResident, recordedPeakResident > 0 else { return nil }
+        guard !isCutShort, !isIncomplete, let recordedPeakResident, recordedPeakResident > 0 else {
+            return nil
+        }
         return Double(peakResident) / Double(recordedPeakResident) - 1
     }
 }
@@ -198,6 +206,19 @@ package struct Difference: Hashable, Sendable {
     package var operation: String
     package var recorded: Outcome
     package var got: Outcome
+}
+
+/// What was left out of a run for one reason.
+package struct LeftOut: Hashable, Sendable {
+    /// What is forbidden and what to do about it: a sentence that goes on after a colon.
+    package var reason: String
+    /// Operations that were not carried out.
+    package var operations = 0
+    /// Claims and recorded outcomes that were not checked, or do not hold and are no wonder: of the
+    /// machine, or of a process that such an operation is missing of.
+    package var claims = 0
+
+    package init(reason: String) { self.reason = reason }
 }
 
 /// A claim of a scenario that does not hold.

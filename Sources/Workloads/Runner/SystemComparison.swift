@@ -2,15 +2,18 @@
 
 import Mooring
 
-/// An operation of which two systems made different things.
+/// An operation of which two systems made different things, or one something else than recorded.
 package struct SystemDifference: Hashable, Sendable, CustomStringConvertible {
     /// Which item of the work, from 0, and its line in a scenario.
     package var step: Int
     package var line: Int?
     /// The operation as a scenario would write it.
     package var operation: String
-    /// What each system made of it, with addresses as the work writes them.
+    /// What each system made of it, with addresses as the work writes them; as the system gave
+    /// them, where something else was recorded.
     package var outcomes: [String]
+    /// What was recorded; `nil` in a scenario.
+    package var recorded: String?
 
     package var description: String {
         "\(line.map { "line \($0)" } ?? "step \(step)"): \(operation) => "
@@ -22,8 +25,11 @@ package struct SystemDifference: Hashable, Sendable, CustomStringConvertible {
 package struct SystemComparison: Sendable {
     /// What became of the run on each.
     package var summaries: [RunSummary]
-    /// Where their outcomes differ: the first ones.
+    /// Where their outcomes differ, from each other or from the recording: the first ones.
     package var differences: [SystemDifference] = []
+    /// How many there are in all.
+    package var findingCount = 0
+    /// At how many of them the systems differ from each other.
     package var differenceCount = 0
 
     /// Carries out `workload` on both systems in turn, item by item.
@@ -46,38 +52,56 @@ package struct SystemComparison: Sendable {
         }
         let printer = ScenarioPrinter(names: workload.names)
         var comparison = SystemComparison(summaries: [])
+        var elapsed = systems.map { _ in Duration.zero }
         for index in 0..<workload.count {
-            var outcomes: [Outcome] = []
-            for session in sessions {
-                if let outcome = try session.perform(index) { outcomes.append(outcome) }
+            let before = sessions.map(\.differenceCount)
+            var outcomes: [Outcome?] = []
+            for (number, session) in sessions.enumerated() {
+                let start = ContinuousClock.now
+                outcomes.append(try session.perform(index))
+                elapsed[number] += ContinuousClock.now - start
             }
             let item = workload.item(index)
-            // Where one system has lost the process, there is nothing to compare.
-            guard case .perform(let operation, _) = item.action, let first = outcomes.first,
-                outcomes.count == sessions.count, outcomes.contains(where: { $0 != first })
-            else { continue }
-            let portable = zip(sessions, outcomes).map { $0.portable($1, of: operation) }
-            guard Set(portable).count > 1, !arePlacements(portable, of: operation) else {
-                continue
+            guard case .perform(let operation, let judgement) = item.action else { continue }
+            let deviates = zip(before, sessions).contains { $0 != $1.differenceCount }
+            guard deviates || outcomes.contains(where: { $0 != outcomes[0] }) else { continue }
+            let portable = zip(sessions, outcomes).map { session, outcome in
+                outcome.map { session.portable($0, of: operation) }
             }
-            comparison.differenceCount += 1
+            // Where one system has lost the process, or left an operation of it out, there is nothing
+            // to compare: its summary says so.
+            let isComparable =
+                !outcomes.contains(nil) && !sessions.contains { $0.isIncomplete(operation.process) }
+            let differs =
+                isComparable && Set(portable).count > 1 && !arePlacements(portable, of: operation)
+            guard differs || deviates else { continue }
+            if differs { comparison.differenceCount += 1 }
+            comparison.findingCount += 1
             guard comparison.differences.count < options.findingLimit else { continue }
-            comparison.differences.append(
-                SystemDifference(
-                    step: index, line: item.line, operation: printer.text(operation),
-                    outcomes: portable.map { printer.text($0) }))
+            var difference = SystemDifference(
+                step: index, line: item.line, operation: printer.text(operation),
+                outcomes: portable.map { $0.map { printer.text($0) } ?? "–" })
+            if case .recorded(let recorded?) = judgement {
+                difference.recorded = recorded.description
+                difference.outcomes = outcomes.map { $0?.description ?? "–" }
+            }
+            comparison.differences.append(difference)
         }
-        comparison.summaries = sessions.map { $0.finish() }
+        comparison.summaries = zip(sessions, elapsed).map { session, elapsed in
+            var summary = session.finish()
+            summary.elapsed = elapsed
+            return summary
+        }
         return comparison
     }
 
     /// Whether the outcomes are addresses that nobody named, which systems are free to choose.
     private static func arePlacements(
-        _ outcomes: [PortableOutcome], of operation: Operation
+        _ outcomes: [PortableOutcome?], of operation: Operation
     ) -> Bool {
         guard operation.call.returnsAddress, operation.binds == nil else { return false }
         return outcomes.allSatisfy { outcome in
-            guard case .address(.absolute(let address)) = outcome else { return false }
+            guard case .address(.absolute(let address))? = outcome else { return false }
             return address.isPageAligned || operation.call.kind == .brk
         }
     }

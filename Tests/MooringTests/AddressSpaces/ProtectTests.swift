@@ -37,6 +37,26 @@ import Testing
         try bench.machine.audit()
     }
 
+    @Test func `the rights met by the last fault are not remembered beyond a change`() throws {
+        let bench = try CallBench()
+        let region = try bench.map(0, 6)
+        try bench.task.access(bench.region(0, 1), .write)
+        // No split and no merge: nothing but the rights of the one VMA changes.
+        try bench.task.mprotect(region, .read)
+        bench.expect(.segmentationProtected, at: 1, .write)
+        try bench.task.access(bench.region(1, 1), .read)
+        try bench.task.mprotect(region, .none)
+        bench.expect(.segmentationProtected, at: 2, .read)
+        try bench.task.mprotect(region, [.read, .write])
+        try bench.task.access(bench.region(3, 1), .write)
+        // The border moves, and both VMAs stay.
+        try bench.task.mprotect(bench.region(4, 2), .read)
+        try bench.task.mprotect(bench.region(3, 1), .read)
+        bench.expect(.segmentationProtected, at: 3, .write)
+        bench.expect(.segmentationProtected, at: 4, .write)
+        try bench.machine.audit()
+    }
+
     @Test func `a page without rights keeps its frame and its contents`() throws {
         let bench = try CallBench()
         let region = try bench.map(0, 4)

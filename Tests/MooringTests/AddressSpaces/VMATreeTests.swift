@@ -75,7 +75,7 @@ private final class Trial {
         case 0..<(growing ? 5 : 2): insert()
         case 0..<6: remove()
         case 6, 7: setBounds()
-        default: toggleGuard()
+        default: changeFlags()
         }
         try tree.checkInvariants()
         #expect(tree.count == model.vmas.count)
@@ -87,8 +87,7 @@ private final class Trial {
         let top = place < model.vmas.count ? model.vmas[place].start : 4096 * pages
         guard start < top else { return }
         let length = 4096 * (1 + random.below(min((top - start) / 4096, 12)))
-        let flags: VMAFlags = random.below(16) == 0 ? .growsDown : []
-        let vma = arena.make(start, start + length, flags: flags)
+        let vma = arena.make(start, start + length, flags: randomFlags())
         tree.insert(vma)
         model.vmas.insert(vma, at: place)
     }
@@ -113,11 +112,17 @@ private final class Trial {
         #expect(vma.start == startPage * 4096 && vma.end == endPage * 4096)
     }
 
-    func toggleGuard() {
+    func changeFlags() {
         guard !model.vmas.isEmpty else { return }
         let vma = model.vmas[random.below(model.vmas.count)]
-        vma.flags.formSymmetricDifference(.growsDown)
-        tree.refreshGap(of: vma)
+        vma.flags = randomFlags()
+        tree.refresh(vma)
+    }
+
+    /// Some rights, and now and then a guard gap.
+    func randomFlags() -> VMAFlags {
+        let rights = VMAFlags(rawValue: random.below(UInt64(8)))
+        return random.below(16) == 0 ? rights.union(.growsDown) : rights
     }
 
     func compareSearches() {
@@ -125,8 +130,19 @@ private final class Trial {
         let place = model.place(of: address)
         let expected = place < model.vmas.count ? model.vmas[place] : nil
         #expect(tree.find(address) == expected)
+        compare(tree.locate(address), with: expected, at: address)
         let end = address + 1 + random.below(UInt64(40_000))
         #expect(tree.isFree(start: address, end: end) == (expected?.start ?? .max >= end))
+    }
+
+    /// What a leaf says must be true of the VMA, whether or not it says all.
+    func compare(_ located: VMAPlace?, with expected: VMARef?, at address: UInt64) {
+        #expect(located?.outline.vma == expected)
+        guard let located, let expected else { return }
+        #expect(located.outline.rights == expected.flags.intersection(.rights))
+        #expect(located.end == expected.end)
+        #expect(located.start >= expected.start && located.start < expected.end)
+        #expect((located.start <= address) == (expected.start <= address))
     }
 
     func compareGaps() {
@@ -248,6 +264,10 @@ private final class Trial {
         #expect(tree.highestGap(length: 4096, floor: 0, ceiling: top) == base - 4096)
         #expect(tree.lowestGap(length: 4096, floor: base, ceiling: .max) == top)
         for vma in vmas { #expect(tree.find(vma.start) == vma) }
+        // In a row, only the nodes on the way to the last one inserted may have room.
+        if order != "shuffled" {
+            #expect(tree.nodeCounts.allSatisfy { $0.notFull <= 2 }, "\(tree.nodeCounts)")
+        }
         vmas.shuffle(using: &random)
         for (index, vma) in vmas.enumerated() {
             tree.remove(vma)
@@ -255,5 +275,20 @@ private final class Trial {
         }
         try tree.checkInvariants()
         #expect(tree.count == 0 && tree.state.pointee.height == 0)
+    }
+}
+
+extension VMATree {
+    /// For each level from the root down, how many nodes there are and how many have room.
+    fileprivate var nodeCounts: [(nodes: Int, notFull: Int)] {
+        var level = [state.pointee.root]
+        var counts: [(nodes: Int, notFull: Int)] = []
+        for depth in 0...state.pointee.height {
+            counts.append((level.count, level.count { !$0.isFull }))
+            if depth < state.pointee.height {
+                level = level.flatMap { node in (0..<node.count).map { node.child($0) } }
+            }
+        }
+        return counts
     }
 }

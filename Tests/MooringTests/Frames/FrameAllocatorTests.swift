@@ -195,6 +195,42 @@ import Testing
         #expect(PerCPUFrames.defaultBatch(managed: frames) == batch)
     }
 
+    @Test func `refills by twice as many until some are given back`() throws {
+        let machine = try FrameMachine(frames: 1 << 19, minFree: 32_768)
+        let lists = machine.allocator.lists(cpu: 0, zone: 0)
+        let zone = machine.allocator.zone(0)
+        #expect((lists.batch, lists.usualHigh) == (63, 2016))
+
+        var refills: [Int] = []
+        var taken: [PFN] = []
+        while refills.count < 8 {
+            let before = zone.freeFrames
+            taken.append(machine.allocator.allocate(type: .movable, on: machine.cpu))
+            if zone.freeFrames < before { refills.append(before - zone.freeFrames) }
+        }
+        #expect(refills == [63, 126, 252, 504, 1008, 2016, 2016, 2016])
+
+        for pfn in taken { machine.allocator.free(pfn, on: machine.cpu) }
+        #expect(Int(lists.total.load()) <= 2016)
+        while lists.count(.movable).load() > 0 {
+            _ = machine.allocator.allocate(type: .movable, on: machine.cpu)
+        }
+        let before = zone.freeFrames
+        _ = machine.allocator.allocate(type: .movable, on: machine.cpu)
+        #expect(before - zone.freeFrames == 63)
+        try machine.allocator.checkInvariants()
+    }
+
+    @Test(arguments: [
+        (63, 0, 1, 252), (63, 1280, 1, 1280), (63, 1280, 2, 640), (63, 1280, 64, 252),
+        (63, 80_000, 1, 2016), (0, 1280, 1, 0),
+    ])
+    func `keeps a CPU's share of the low watermark`(
+        batch: Int, low: Int, cpuCount: Int, high: Int
+    ) {
+        #expect(PerCPUFrames.Limits(batch: batch, low: low, cpuCount: cpuCount).high == high)
+    }
+
     @Test func `drains other CPUs before an allocation fails`() throws {
         var configuration = MemoryConfiguration(frames: 4096)
         configuration.minFreeKibibytes = 0

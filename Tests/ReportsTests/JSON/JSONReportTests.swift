@@ -20,12 +20,14 @@ import Testing
             .init(differences: 2, failures: 1, lost: 1, isCompared: true))
         report.summary.operationsByCPU = [40_000, 8_213]
         report.stopped = "at step 3"
+        report.summary.leftOut = [LeftOut(reason: "locking is forbidden there.")]
         let object = try decoded(report)
         let documented: Set = [
             "schema", "source", "system", "machine", "operations", "elapsed", "agrees", "stopped",
             "notes", "processes", "lost", "operationsByCPU", "calls", "accesses", "faults", "peak",
             "timeline", "recording",
-            "claims", "memory", "fragmentation", "addressSpaces", "comparison", "production",
+            "claims", "leftOut", "memory", "fragmentation", "addressSpaces", "comparison",
+            "production",
         ]
         #expect(Set(object.keys) == documented)
         #expect(object["schema"] as? String == "mooring.run/1")
@@ -65,7 +67,18 @@ import Testing
             keys(object["memory"])
                 == ["bytes", "pageblocks", "pageblocksPerCell", "owners", "cells"])
         #expect(keys(object["addressSpaces"]) == ["pid", "name", "moment", "areas"])
+        #expect(keys(object["leftOut"]) == ["reason", "operations", "claims"])
         #expect(keys(object["comparison"]) == ["systems", "differenceCount", "differences"])
+        let comparison = try #require(object["comparison"] as? [String: Any])
+        #expect(
+            keys(comparison["systems"]) == [
+                "name", "elapsed", "peak", "minorFaults", "majorFaults", "failedCalls",
+                "recording", "claims", "leftOut", "processes",
+            ])
+        let system = try #require((comparison["systems"] as? [[String: Any]])?.last)
+        #expect(keys(system["processes"]) == ["pid", "peakResident", "deviation"])
+        #expect(
+            keys(comparison["differences"]) == ["step", "operation", "recorded", "outcomes"])
     }
 
     @Test func `sizes are whole numbers of bytes`() throws {

@@ -20,6 +20,9 @@ struct SampleShape {
     var lost = 0
     var isRecording = true
     var isCompared = false
+    /// What the second of two systems left out, and did otherwise.
+    var leftOut: [LeftOut] = []
+    var remarks: [String] = []
     var areas = 24
     var seed: UInt64 = 1
     /// Put into every name, to see that it is escaped.
@@ -57,16 +60,20 @@ private struct SampleMaker {
             other.peak.resident += 12 << 20
             for index in other.processes.indices {
                 other.processes[index].peak.resident += UInt64(index) * 16384
+                other.processes[index].images[0].peakResident += UInt64(index) * 16384
             }
+            other.leftOut = shape.leftOut
+            other.remarks = shape.remarks
             comparison = ComparisonReport(
                 summaries: [summary, other],
                 differences: (0..<3).map { index in
                     SystemDifference(
-                        step: 100 * index, line: index + 4,
+                        step: 100 * index, line: shape.isRecording ? nil : index + 4,
                         operation: "db\(shape.mark): mlock 0x1000 \(4 << index)K",
-                        outcomes: ["ENOMEM", "EAGAIN"])
+                        outcomes: ["ENOMEM", "EAGAIN"],
+                        recorded: shape.isRecording ? "ENOMEM" : nil)
                 },
-                differenceCount: 3)
+                findingCount: 3, differenceCount: 3)
         }
         return RunReport(
             source: .init(

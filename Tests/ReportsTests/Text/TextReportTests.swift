@@ -117,6 +117,52 @@ import Testing
         #expect(HTMLReport(report).html.contains("fake and other side by side"))
     }
 
+    @Test func `a recording on two systems shows both beside what was recorded`() {
+        let text = TextReport(.sample(.init(processes: 1, isCompared: true)), width: 100)
+            .description
+        let lines = text.split(separator: "\n").map { $0.split { $0 == " " } }
+        #expect(
+            lines.contains(
+                ["process", "pid", "recorded", "mooring", "off", "by", "Linux", "6.18.44"]
+                    + ["off", "by"]))
+        #expect(lines.contains(["step", "operation", "recorded", "mooring", "Linux", "6.18.44"]))
+        #expect(text.contains("\nDifferences from the recording\n"))
+        #expect(text.contains("Peak resident memory on Linux 6.18.44 is within"))
+    }
+
+    @Test func `what a host did not allow is said in a line each`() {
+        var leftOut = LeftOut(reason: "a process may lock 64 KiB there.")
+        leftOut.operations = 1
+        leftOut.claims = 2
+        var report = RunReport.sample(
+            .init(
+                isRecording: false, isCompared: true, leftOut: [leftOut],
+                remarks: ["the heap does not begin where it was recorded."]))
+        let text = TextReport(report).description
+        #expect(
+            text.contains(
+                "\n1 operation left out and 2 claims passed over on Linux 6.18.44: a process may "
+                    + "lock 64 KiB there.\n"))
+        #expect(text.contains("\nLinux 6.18.44: the heap does not begin where it was recorded.\n"))
+        report.comparison?.differenceCount = 0
+        let last = TextReport(report).description.split(separator: "\n").last
+        #expect(last?.hasSuffix("do the same but for what was left out.") == true)
+        #expect(HTMLReport(report).html.contains("a process may lock 64 KiB there."))
+    }
+
+    @Test func `claims that fail on the second system are failures too`() {
+        var report = RunReport.sample(.init(isRecording: false, isCompared: true))
+        report.comparison?.differenceCount = 0
+        report.comparison?.summaries[1].failureCount = 1
+        report.comparison?.summaries[1].failures = [
+            ExpectationFailure(line: 7, text: "expect db VmLck == 4K", got: "0")
+        ]
+        let text = TextReport(report).description
+        #expect(report.hasFailed)
+        #expect(text.contains("1 of 34 claims does not hold on Linux 6.18.44."))
+        #expect(text.contains("expect db VmLck == 4K"))
+    }
+
     @Test func `the last line is the verdict`() {
         func last(_ report: RunReport) -> Substring? {
             TextReport(report).description.split(separator: "\n").last
@@ -129,7 +175,7 @@ import Testing
             last(.sample(.init(failures: 1, isRecording: false)))
                 == "1 of 34 claims does not hold.")
         #expect(
-            last(.sample(.init(isCompared: true)))
+            last(.sample(.init(isRecording: false, isCompared: true)))
                 == "3 differences between mooring and Linux 6.18.44.")
         var report = RunReport.sample()
         report.stopped = "the run stopped at step 3"
