@@ -62,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
-                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Explorer", "Races",
+                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Conformance",
+                "Explorer", "Races",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

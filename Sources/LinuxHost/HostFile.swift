@@ -219,23 +219,25 @@ final class HostFile {
         }
     }
 
-    /// pwrite(2) of zeroes in pieces.
+    /// pwrite(2) of zeroes, a page at a time: the page cache would keep what is written at once in
+    /// folios of that size.
     func write(offset: UInt64, length: UInt64) throws(SystemFailure) -> Outcome {
         let file = try descriptorForSharing()
-        return inPieces(offset: offset, length: length) { buffer, at in
+        return inPieces(of: pageSize, offset: offset, length: length) { buffer, at in
             pwrite(file, buffer.baseAddress, buffer.count, at)
         }
     }
 
+    /// Transfers pieces that end where a multiple of their size does.
     private func inPieces(
-        offset: UInt64, length: UInt64,
+        of size: UInt64 = 1 << 16, offset: UInt64, length: UInt64,
         _ transfer: (UnsafeMutableRawBufferPointer, off_t) -> Int
     ) -> Outcome {
-        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
+        withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { buffer in
             buffer.initializeMemory(as: UInt8.self, repeating: 0)
             var done: UInt64 = 0
             repeat {
-                let piece = min(length - done, UInt64(buffer.count))
+                let piece = min(length - done, size - (offset &+ done) % size)
                 let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(piece)])
                 let moved = transfer(part, off_t(truncatingIfNeeded: offset &+ done))
                 if moved < 0 {

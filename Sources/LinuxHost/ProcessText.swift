@@ -37,15 +37,35 @@ struct HelperFootprint {
     private func owns(_ range: Range<UInt64>) -> Bool { areas.contains { $0.overlaps(range) } }
 
     /// maps or smaps without the helper's areas.
+    ///
+    /// Random work asks for it after each operation, so it makes no string of a line: only lines
+    /// that begin with an address are looked at.
     func removed(fromAreas text: String) -> String {
-        var result = ""
-        result.reserveCapacity(text.utf8.count)
-        var isKept = true
-        for line in text.split(separator: "\n") {
-            if let range = areaRange(of: line) { isKept = !owns(range) }
-            if isKept { result += line + "\n" }
+        var text = text
+        return text.withUTF8 { bytes in
+            String(unsafeUninitializedCapacity: bytes.count) { kept in
+                var count = 0
+                var lineStart = 0
+                var isKept = true
+                while lineStart < bytes.count {
+                    let rest = bytes[lineStart...]
+                    let lineEnd = rest.firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
+                    // The names of figures begin with capitals.
+                    if bytes[lineStart] < 0x3A || bytes[lineStart] > 0x60 {
+                        let line = Substring(decoding: bytes[lineStart..<lineEnd], as: UTF8.self)
+                        if let range = areaRange(of: line) { isKept = !owns(range) }
+                    }
+                    if isKept {
+                        let line = UnsafeMutableBufferPointer(
+                            rebasing: kept[count..<count + lineEnd - lineStart])
+                        _ = line.initialize(from: bytes[lineStart..<lineEnd])
+                        count += lineEnd - lineStart
+                    }
+                    lineStart = lineEnd
+                }
+                return count
+            }
         }
-        return result
     }
 
     /// smaps_rollup without the helper's areas, given smaps taken with it.
@@ -82,8 +102,8 @@ struct HelperFootprint {
     ///
     /// Exact but for VmPeak after an exec, where the kernel's first stack was part of it.
     func removed(fromStatus text: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false)
-            .map { subtracting(status, from: $0) }
+        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { subtracting(status, from: Substring($0)) }
             .joined(separator: "\n")
     }
 
@@ -110,14 +130,17 @@ private struct Figure {
     private let width: Int
 
     init?(_ line: Substring) {
-        guard line.hasSuffix(" kB"), let colon = line.firstIndex(of: ":") else { return nil }
-        let rest = line[line.index(after: colon)...].dropLast(3)
-        let digits = rest.drop { $0 == " " || $0 == "\t" }
-        guard let value = UInt64(digits) else { return nil }
-        let padding = rest.prefix { $0 == "\t" }
+        let bytes = line.utf8
+        guard bytes.last == UInt8(ascii: "B"), bytes.dropLast(2).last == UInt8(ascii: " "),
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
+        else { return nil }
+        let rest = bytes[bytes.index(after: colon)...].dropLast(3)
+        let padding = rest.prefix { $0 == UInt8(ascii: "\t") }
+        let digits = rest.drop { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
+        guard let value = UInt64(Substring(digits)) else { return nil }
         name = line[..<colon]
         kilobytes = value
-        head = line[..<rest.index(rest.startIndex, offsetBy: padding.count)]
+        head = line[..<padding.endIndex]
         width = rest.count - padding.count
     }
 

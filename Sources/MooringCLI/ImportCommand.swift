@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Mooring
+import Reports
 import Workloads
 
 /// Makes a recording of other tools' text.
@@ -53,18 +54,31 @@ struct ImportCommand: ParsableCommand {
                     "\(text): no text of perf script, strace -f or Valgrind lackey, as far as its "
                         + "first lines tell. Name the tool with --format.")
             }
-            var stream = ImportStream(importer(of: format))
-            try stream.feed(bytes)
-            let imported = try stream.finish()
+            let imported = try recording(of: bytes, format)
             for note in imported.notes { Terminal.note("\(text): \(note)") }
             let trace = imported.recording.traceBytes()
             try WorkFile.write(trace, to: output)
-            print("\(output): \(imported.recording.steps.count) steps, \(trace.count) bytes")
+            print(
+                "\(output): \(Figures.count(imported.recording.steps.count, "step")), "
+                    + Figures.count(trace.count, "byte"))
         } catch let failure as CommandFailure {
             throw failure
         } catch {
             throw CommandFailure(error is FileFailure ? "\(error)" : "\(text): \(error)")
         }
+    }
+
+    /// Reads a text a piece at a time, so that how far it has come can be shown.
+    private func recording(of bytes: [UInt8], _ format: ImportFormat) throws -> Imported {
+        defer { Terminal.clearLine() }
+        var stream = ImportStream(importer(of: format))
+        let piece = 1 << 20
+        for start in stride(from: 0, to: bytes.count, by: piece) {
+            let end = min(start + piece, bytes.count)
+            try stream.feed(Array(bytes[start..<end]))
+            Terminal.progress(text, end, bytes.count)
+        }
+        return try stream.finish()
     }
 
     private func importer(of format: ImportFormat) -> any TextImporter {

@@ -49,7 +49,7 @@ struct MachineOptions: ParsableArguments {
         } catch {
             let (name, option): (MachineSettings.Name, Any?) =
                 switch error.part {
-                case .memory, .faultAroundPages: (.memory, memory)
+                case .memory, .faultAroundPages, .tlbEntries: (.memory, memory)
                 case .nodes: (.nodes, nodes)
                 case .cpus: (.cpus, cpus)
                 case .maxMapCount: (.maps, nil)

@@ -23,6 +23,8 @@ struct MooringCommand: ParsableCommand {
                   Give its memory to the engine, and check every count.
               mooring run lesson.scenario --on both
                   Make the same calls on this host's own kernel.
+              mooring verify
+                  Make random calls on both, and compare all that can be seen.
               mooring bench --on both
                   See what each operation costs, here and there.
 
@@ -31,9 +33,8 @@ struct MooringCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, RecordCommand.self, ImportCommand.self, BenchCommand.self,
-            ExploreCommand.self,
-            CountersCommand.self, FlagsCommand.self,
+            RunCommand.self, VerifyCommand.self, ExploreCommand.self, RecordCommand.self,
+            ImportCommand.self, BenchCommand.self, CountersCommand.self, FlagsCommand.self,
         ])
 }
 

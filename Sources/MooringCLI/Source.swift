@@ -21,15 +21,19 @@ struct Source {
     init(path: String?, recovers: Bool = false) throws {
         let path = try path ?? Source.bundledRecording()
         self.path = path
+        Terminal.status("reading \(path)")
+        defer { Terminal.clearLine() }
         do {
             if recovers, try WorkFile.kind(of: path) == .trace {
                 let (recording, damage) = try Recording.recovering(
                     traceBytes: WorkFile.bytes(of: path))
+                Terminal.clearLine()
                 if let damage { Terminal.note("\(path): kept what stands before this: \(damage)") }
                 workload = .recording(recording)
                 return
             }
             let (work, notes) = try WorkFile.load(path)
+            Terminal.clearLine()
             for note in notes { Terminal.note("\(path): \(note)") }
             workload = work
         } catch {

@@ -16,7 +16,7 @@ extension Race {
         let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 2)
         try task.access(region[0..<1], .read)
-        _ = try file.read(at: .pages(1), length: .pages(1))
+        _ = try file.write(at: .pages(1), length: .pages(1))
         machine.drainBatches()
         return Scene(
             machine: machine,
@@ -38,7 +38,7 @@ extension Race {
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
         let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
-        _ = try file.read(at: .bytes(0), length: .pages(1))
+        _ = try file.write(at: .bytes(0), length: .pages(1))
         machine.drainBatches()
         return Scene(
             machine: machine,

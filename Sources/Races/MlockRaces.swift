@@ -88,7 +88,7 @@ extension Race {
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
         let task = machine.spawn(on: 1)
         let region = try task.mapShared(file, 1)
-        _ = try file.read(at: .bytes(0), length: .pages(1))
+        _ = try file.write(at: .bytes(0), length: .pages(1))
         machine.drainBatches()
         return Scene(
             machine: machine,

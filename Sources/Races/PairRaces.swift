@@ -33,7 +33,7 @@ private struct Pool {
         try task.access(shared[0..<1], .write)
         try task.access(copied[0..<1], .write)
         try task.access(copied[1..<2], .read)
-        _ = try file.read(at: .pages(1), length: .pages(1))
+        _ = try file.write(at: .pages(1), length: .pages(1))
         parent = task
         child = try task.fork()
     }
@@ -96,7 +96,7 @@ private struct PairCall: Sendable {
         },
         PairCall("truncate") { try $1.file.truncate(to: .pages(1)) },
         PairCall("punch-hole") { try $1.file.punchHole(at: .bytes(0), length: .pages(1)) },
-        PairCall("file-read") { _ = try $1.file.read(at: .bytes(0), length: .pages(3)) },
+        PairCall("file-write") { _ = try $1.file.write(at: .bytes(0), length: .pages(3)) },
         PairCall("mincore") { _ = try $0.mincore($1.shared) },
         PairCall("drain") { $1.machine.drainBatches() },
     ]

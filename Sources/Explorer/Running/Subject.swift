@@ -55,7 +55,9 @@ extension Subject {
     public func name(ofObject address: UInt) -> String? { nil }
 
     /// Every file but the explorer's.
-    public func isPlace(_ file: String) -> Bool { !file.contains("/Explorer/") }
+    public func isPlace(_ file: String) -> Bool {
+        !file.contains("Sources/Explorer/") && !file.contains("Sources/CExplorer/")
+    }
 }
 
 /// A subject made of closures.

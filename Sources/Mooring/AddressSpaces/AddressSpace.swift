@@ -19,18 +19,21 @@ enum ResidentKind: Int {
 ///
 /// The atomic words come first, at the offsets that the accessors below name.
 struct AddressSpaceState {
-    var number: UInt32
+    /// What mlockall's future flag adds to new VMAs.
+    // First, since only calls that change VMAs touch it: the thread sanitizer logs a change of any
+    // field at the record's address.
+    var futureLock: VMAFlags = []
     var writer: UInt32 = 0
     var upperLock: UInt32 = 0
-    var cpuCount: UInt32
     var tableCount: UInt64 = 0
     /// Changes whenever VMAs or tables may have gone: what slots remember is then void.
     var generation: UInt64 = 1
-    /// Changes whenever translations are withdrawn: what TLBs hold is then void.
-    var translationGeneration: UInt64 = 1
+    /// How many changes of entries under way are still to be flushed; see ``TLB``.
+    var withdrawals: UInt64 = 0
     var users: UInt64 = 1
     /// An atomic word; ``AddressSpace/root``.
     var root: PFN
+    var cpuCount: UInt32
     var tree: VMATree
     var slots: UnsafeMutableRawPointer
     var mapTop: UInt64
@@ -38,12 +41,14 @@ struct AddressSpaceState {
     var breakEnd: UInt64 = 0
     /// Whether mmap was ever asked for an area that grows downwards.
     var hasMappedStack = false
-    /// Whether exec(2) loaded a program here, or into what this is a copy of.
-    var hasProgram = false
+    /// Pages of the program's own code, as exec(2) loaded it: what VmExe shows, and VmLib does not.
+    var codePages = 0
     var stackStart: UInt64 = 0
     /// Pages of all VMAs, of locked ones, of private writable ones, of executable ones, of stacks.
     var totalPages = 0
     var lockedPages = 0
+    /// Pages among the locked ones that no VMA accounts for: what MREMAP_DONTUNMAP left behind.
+    var strandedLockedPages = 0
     var dataPages = 0
     var executablePages = 0
     var stackPages = 0
@@ -52,8 +57,7 @@ struct AddressSpaceState {
     /// An atomic word; ``AddressSpace/peakResident``.
     var peakResident: UInt64 = 0
     var peakTotal = 0
-    /// What mlockall's future flag adds to new VMAs.
-    var futureLock: VMAFlags = []
+    var number: UInt32
 }
 
 /// An address space.
@@ -69,14 +73,14 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var lock: SharedLock {
         SharedLock(
-            writer: (raw + 4).assumingMemoryBound(to: SharedLock.Word.self),
+            writer: (raw + 8).assumingMemoryBound(to: SharedLock.Word.self),
             readers: pointer.pointee.slots, stride: AddressSpace.slotStride,
             count: Int(pointer.pointee.cpuCount))
     }
 
     /// The lock of the upper tables.
     @inline(__always)
-    var upperLock: SpinLock { SpinLock(at: raw + 8) }
+    var upperLock: SpinLock { SpinLock(at: raw + 12) }
 
     /// How many page-table pages there are below the root.
     @inline(__always)
@@ -86,8 +90,10 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var users: AtomicField64 { AtomicField64(at: raw + 40) }
 
+    /// How many changes of entries under way are still to be flushed; counted only on machines that
+    /// keep account of translations.
     @inline(__always)
-    var translationGeneration: AtomicField64 { AtomicField64(at: raw + 32) }
+    var withdrawals: AtomicField64 { AtomicField64(at: raw + 32) }
 
     @inline(__always)
     var number: UInt32 { pointer.pointee.number }
@@ -209,7 +215,19 @@ struct AddressSpaceSlot {
 
     /// Whether this CPU ever ran in the address space and may hold translations of it.
     @inline(__always)
-    var everRan: CounterWord { CounterWord(at: raw + 104) }
+    var hasRun: Bool { ranWord.load() != 0 }
+
+    /// Notes that this CPU runs in the address space.
+    @inline(__always)
+    func noteRuns() {
+        if hasRun { return }
+        ranWord.store(1)
+        // ORDER: noted before any entry is read, see TLB.shootDown.
+        MemoryFence.full()
+    }
+
+    @inline(__always)
+    private var ranWord: CounterWord { CounterWord(at: raw + 104) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)

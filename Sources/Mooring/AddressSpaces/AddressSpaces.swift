@@ -29,44 +29,26 @@ struct AddressSpaces {
         let cpuCount: Int
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var tables: PageTables { parts.pointee.tables }
-    @inline(__always)
     var groups: AnonGroups { parts.pointee.groups }
-    @inline(__always)
     var cache: PageCache { parts.pointee.cache }
-    @inline(__always)
     var counts: MapCounts { parts.pointee.counts }
-    @inline(__always)
     var unmapper: Unmapper { parts.pointee.unmapper }
-    @inline(__always)
     var faults: FaultHandler { parts.pointee.faults }
-    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
     var vmas: Slab<VMAState> { parts.pointee.vmas }
-    @inline(__always)
     var vmaRests: SlabCompanion<VMARest> { parts.pointee.vmaRests }
-    @inline(__always)
     var spaces: Slab<AddressSpaceState> { parts.pointee.spaces }
-    @inline(__always)
     var commitment: Commitment { parts.pointee.commitment }
-    @inline(__always)
     var limits: MachineLimits { parts.pointee.limits }
-    @inline(__always)
     var cpuCount: Int { parts.pointee.cpuCount }
 
     var batches: LRUBatches { counts.batches }
@@ -82,9 +64,10 @@ struct AddressSpaces {
             as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
         object.initialize(
             to: AddressSpaceState(
-                number: number, cpuCount: UInt32(cpuCount), root: tables.emptyTable,
+                root: tables.emptyTable, cpuCount: UInt32(cpuCount),
                 tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop,
-                breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart))
+                breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart,
+                number: number))
         return AddressSpace(pointer: object)
     }
 
@@ -104,28 +87,35 @@ struct AddressSpaces {
         space.lock.lock(.addressSpace, on: cpu)
         defer { space.lock.unlock(.addressSpace, on: cpu) }
         space.notePeak()
+        var gathering = unmapper.begin(in: space, isEnding: true, on: cpu)
         var vma = space.tree.first
         while let current = vma {
-            unmapper.unmap(current, in: space, from: current.start, to: current.end, on: cpu)
+            unmapper.unmap(
+                current, from: current.start, to: current.end, into: &gathering, on: cpu)
             vma = current.next
         }
-        if Mutation.freesTablesFirst.isActive { freeAllTables(of: space, on: cpu) }
+        if Mutation.freesTablesFirst.isActive {
+            unlinkAllTables(into: &gathering)
+            unmapper.finish(&gathering, on: cpu)
+            gathering = unmapper.begin(in: space, isEnding: true, on: cpu)
+        }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
         while let last = space.tree.last {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        freeAllTables(of: space, on: cpu)
+        unlinkAllTables(into: &gathering)
+        unmapper.finish(&gathering, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
     }
 
-    /// Frees every table but the root.
-    private func freeAllTables(of space: AddressSpace, on cpu: CPU) {
-        tables.freeTables(
-            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
-            on: cpu)
+    /// Gathers every table but the root.
+    private func unlinkAllTables(into gathering: inout Gathering) {
+        tables.unlinkTables(
+            in: gathering.space, from: 0, to: PageTables.userTop, floor: 0,
+            ceiling: PageTables.userTop, into: &gathering.tables)
     }
 
     // MARK: Populating
@@ -144,7 +134,7 @@ struct AddressSpaces {
         defer { space.lock.unlockShared(.addressSpace, on: cpu) }
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
-        slot.everRan.store(1)
+        slot.noteRuns()
         var address = start
         while address < end {
             guard let vma = space.tree.find(address), vma.start <= address else {
@@ -186,7 +176,9 @@ struct AddressSpaces {
         slot.place = place
         var address = start
         while address < end {
-            if !isPresent(address, for: kind, space, slot) {
+            if let table = tableIfPresent(address, for: kind, space, slot) {
+                if kind == .write { markDirty(address, table, on: cpu) }
+            } else {
                 let fault = Fault(
                     address: address, kind: kind, space: space, slot: slot, outline: place.outline,
                     cpu: cpu)
@@ -196,7 +188,7 @@ struct AddressSpaces {
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
-                    if !isPresent(address, for: kind, space, slot) { continue }
+                    if tableIfPresent(address, for: kind, space, slot) == nil { continue }
                 case .signal(let signal):
                     return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
@@ -208,22 +200,39 @@ struct AddressSpaces {
         return nil
     }
 
+    /// Marks a page dirty that was there for a write: nobody writes it, and the processor does not
+    /// know of it.
+    private func markDirty(_ address: UInt64, _ table: TableRef, on cpu: CPU) {
+        let index = TableLevel.pte.index(of: address)
+        guard !table[index].isDirty else { return }
+        table.lock(on: cpu)
+        defer { table.unlock(on: cpu) }
+        let entry = table[index]
+        guard entry.isMapped, !entry.isUncounted, !entry.isDirty else { return }
+        let frame = frames[entry.frame]
+        if frame.has(.anonymous) {
+            frame.set(.dirty)
+        } else {
+            frame.markDirty(on: cpu)
+        }
+    }
+
+    /// The table of a page that is there for an access, or `nil` where it is not.
     @inline(__always)
-    private func isPresent(
+    private func tableIfPresent(
         _ address: UInt64, for kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
-    ) -> Bool {
+    ) -> TableRef? {
         let region = address >> TableLevel.pmd.rawValue
         let table: TableRef
         if slot.region == region {
             table = slot.table
         } else {
-            guard let found = tables.find(root: space.root, address) else { return false }
-            slot.region = region
-            slot.table = found
+            guard let found = tables.find(root: space.root, address) else { return nil }
+            tlb.remember(found, of: address, in: slot)
             table = found
         }
         let entry = table[TableLevel.pte.index(of: address)]
-        return entry.isPresent && (kind != .write || entry.isWritable)
+        return entry.isPresent && (kind != .write || entry.isWritable) ? table : nil
     }
 }
 

@@ -45,6 +45,14 @@ extension AddressSpaces {
                     removeGuards(vma, space, from: from, to: to, on: caller.cpu)
                 }
             }
+        case .discard:
+            space.lock.lockShared(.addressSpace, on: caller.cpu)
+            defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
+            var gathering = unmapper.begin(in: space, on: caller.cpu)
+            defer { unmapper.finish(&gathering, on: caller.cpu) }
+            try walkAdvice(space, from: address, to: end) { vma, from, to throws(Errno) in
+                try discard(advice, vma, from: from, to: to, &gathering, on: caller.cpu)
+            }
         case .pages:
             space.lock.lockShared(.addressSpace, on: caller.cpu)
             defer { space.lock.unlockShared(.addressSpace, on: caller.cpu) }
@@ -80,18 +88,28 @@ extension AddressSpaces {
         if hasHole { throw .ENOMEM }
     }
 
+    private func discard(
+        _ advice: Advice, _ vma: VMARef, from start: UInt64, to end: UInt64,
+        _ gathering: inout Gathering, on cpu: CPU
+    ) throws(Errno) {
+        let isLocked = vma.flags.contains(.locked)
+        if !vma.flags.isDisjoint(with: [.io, .pfnMapped]) || isLocked && advice != .dontNeedLocked {
+            throw .EINVAL
+        }
+        if advice == .free {
+            guard vma.file == nil else { throw .EINVAL }
+            freeLazily(from: start, to: end, &gathering, on: cpu)
+        } else {
+            unmapper.unmap(vma, from: start, to: end, scope: .pages, into: &gathering, on: cpu)
+        }
+    }
+
     private func advisePages(
         _ advice: Advice, _ vma: VMARef, _ space: AddressSpace, from start: UInt64,
         to end: UInt64, on cpu: CPU
     ) throws(Errno) {
         let isFixed = !vma.flags.isDisjoint(with: [.io, .pfnMapped])
         switch advice {
-        case .dontNeed, .dontNeedLocked:
-            if isFixed || vma.flags.contains(.locked) && advice == .dontNeed { throw .EINVAL }
-            unmapper.unmap(vma, in: space, from: start, to: end, scope: .pages, on: cpu)
-        case .free:
-            guard vma.file == nil, !isFixed, !vma.flags.contains(.locked) else { throw .EINVAL }
-            freeLazily(vma, space, from: start, to: end, on: cpu)
         case .remove:
             try removePages(vma, from: start, to: end, on: cpu)
         case .willNeed:
@@ -168,7 +186,9 @@ private enum AdviceKind {
     /// By changing the flags of VMAs.
     case vma
     case guards
-    /// By looking at pages.
+    /// By giving pages up, all with one flush.
+    case discard
+    /// By looking at pages otherwise.
     case pages
     case populate(AccessKind)
 
@@ -179,8 +199,8 @@ private enum AdviceKind {
             .hugePage, .noHugePage, .dontDump, .doDump, .wipeOnFork, .keepOnFork:
             self = .vma
         case .guardInstall, .guardRemove: self = .guards
-        case .willNeed, .dontNeed, .dontNeedLocked, .free, .remove, .cold, .pageOut, .collapse:
-            self = .pages
+        case .dontNeed, .dontNeedLocked, .free: self = .discard
+        case .willNeed, .remove, .cold, .pageOut, .collapse: self = .pages
         case .populateRead: self = .populate(.read)
         case .populateWrite: self = .populate(.write)
         default: return nil

@@ -11,45 +11,44 @@
 extension AddressSpaces {
     /// MADV_FREE: says that nobody needs the contents of a range's pages.
     func freeLazily(
-        _ vma: VMARef, _ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU
+        from start: UInt64, to end: UInt64, _ gathering: inout Gathering, on cpu: CPU
     ) {
         batches.drain(on: cpu)
-        var cleaned = 0
         var address = start
-        while let table = tables.nextTable(root: space.root, &address, end: end) {
+        while let table = tables.nextTable(root: gathering.space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
                 table.lock(on: cpu)
                 for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
-                {
-                    cleaned += freeLazily(table, index, on: cpu)
+                where freeLazily(table, index, on: cpu) {
+                    gathering.range.include(TableRef.addresses(of: index...index, near: address))
                 }
                 table.unlock(on: cpu)
             }
             address = next
         }
-        if cleaned > 0 { tlb.flush(space, pages: cleaned, on: cpu) }
     }
 
-    /// Returns 1 if the entry had to be changed.
+    /// Returns whether the entry had to be changed.
     @inline(__always)
-    private func freeLazily(_ table: TableRef, _ index: Int, on cpu: CPU) -> Int {
+    private func freeLazily(_ table: TableRef, _ index: Int, on cpu: CPU) -> Bool {
         let entry = table[index]
-        guard entry.isMapped, !entry.isUncounted else { return 0 }
+        guard entry.isMapped, !entry.isUncounted else { return false }
         let pfn = entry.frame
         let frame = frames[pfn]
-        // A page that a forked relative maps is needed there.
-        guard frame.has(.anonymous), frame.mapCount == 1 else { return 0 }
+        guard frame.has(.anonymous) else { return false }
+        // A page that was written back is needed by a forked relative that maps it too.
+        if frame.has(.dirty), frame.mapCount > 1 { return false }
         let marks = Entry.accessed | Entry.dirty
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)
             batches.requestTakingReference(.lazyFree, pfn, on: cpu)
         }
-        guard entry.bits & marks != 0 else { return 0 }
+        guard entry.bits & marks != 0 else { return false }
         // RACE: in one operation, so that faults and mincore, which look without the table's lock,
         // never find the page absent.
         _ = table.word(index).clearBits(marks)
-        return 1
+        return true
     }
 
     /// MADV_REMOVE: punches a hole into the file behind a shared mapping.

@@ -24,7 +24,6 @@ extension AddressSpaces {
         space.lock.lock(.addressSpace, on: cpu)
         defer { space.lock.unlock(.addressSpace, on: cpu) }
         space.pointer.pointee.mapTop = mapTop == 0 ? limits.defaultMapTop : mapTop
-        space.pointer.pointee.hasProgram = true
         space.pointer.pointee.breakStart = breakStart
         space.pointer.pointee.breakEnd = breakStart
         for area in areas {
@@ -57,5 +56,21 @@ extension AddressSpaces {
                     file: area.file, name: area.name),
                 to: space, on: cpu)
         }
+        space.pointer.pointee.codePages = codePages(of: areas, below: breakStart)
+    }
+
+    /// Pages of the code of the program, which is the file mapped last below its heap.
+    private func codePages(of areas: [LoadedArea], below breakStart: UInt64) -> Int {
+        guard
+            let program = areas.last(where: { $0.start < breakStart && $0.file != nil })?.file
+        else { return 0 }
+        var pages = 0
+        for area in areas
+        where area.file == program && area.protection.contains(.execute)
+            && !area.protection.contains(.write)
+        {
+            pages += Int(area.length.roundedUpToPages >> pageShift)
+        }
+        return pages
     }
 }

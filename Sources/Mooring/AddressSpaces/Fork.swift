@@ -25,7 +25,7 @@ extension AddressSpaces {
             defer { parent.lock.unlock(.addressSpace, on: cpu, shares: shares) }
             batches.drain(on: cpu)
             // Also after a failure: entries have lost the right to write by then.
-            defer { tlb.flush(parent, pages: parent.pointer.pointee.totalPages, on: cpu) }
+            defer { tlb.flush(parent, .all, on: cpu) }
             copyLayout(from: parent, to: child)
             var vma = parent.tree.first
             while let original = vma {
@@ -44,7 +44,7 @@ extension AddressSpaces {
         child.pointer.pointee.mapTop = parent.pointer.pointee.mapTop
         child.pointer.pointee.breakStart = parent.pointer.pointee.breakStart
         child.pointer.pointee.hasMappedStack = parent.pointer.pointee.hasMappedStack
-        child.pointer.pointee.hasProgram = parent.pointer.pointee.hasProgram
+        child.pointer.pointee.codePages = parent.pointer.pointee.codePages
         child.pointer.pointee.breakEnd = parent.pointer.pointee.breakEnd
         child.pointer.pointee.stackStart = parent.pointer.pointee.stackStart
         if Mutation.forkInheritsFuture.isActive {
@@ -79,12 +79,11 @@ extension AddressSpaces {
         on cpu: CPU
     ) throws(Errno) {
         var address = original.start
-        while let source = tables.nextTable(root: parent.root, &address, end: original.end) {
+        while let (source, destination) = try tables.nextTable(
+            root: parent.root, &address, end: original.end, mirroredIn: child, on: cpu)
+        {
             let next = min(original.end, TableLevel.pmd.next(after: address))
             if source.frame.liveEntries > 0 {
-                guard let destination = tables.make(in: child, address, on: cpu) else {
-                    throw .ENOMEM
-                }
                 copyEntries(
                     source, destination, child, from: address, to: next,
                     isPrivate: !original.flags.contains(.shared), on: cpu)

@@ -323,7 +323,8 @@ extension AddressSpaces {
         }
         let room = isLow ? lowGap(space, size + huge) : gap(space, size + huge)
         guard let low = room else { return nil }
-        let difference = (offset &- low) & (huge - 1)
+        // The offset of anonymous memory means nothing.
+        let difference = ((file == nil ? 0 : offset) &- low) & (huge - 1)
         return difference == 0 ? low + huge : low + difference
     }
 

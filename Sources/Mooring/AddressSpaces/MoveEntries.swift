@@ -34,11 +34,15 @@ extension AddressSpaces {
     func makeTables(
         toMove old: UInt64, to new: UInt64, end: UInt64, in space: AddressSpace, on cpu: CPU
     ) -> Bool {
+        // LINUX: the uppermost tables follow those of the source, whatever these hold.
+        for offset in [0, end - old - 1] where tables.hasUppermost(root: space.root, old + offset) {
+            guard tables.makeUppermost(in: space, new &+ offset, on: cpu) else { return false }
+        }
         var address = old
-        while let table = tables.nextTable(root: space.root, &address, end: end) {
+        while tables.nextTable(root: space.root, &address, end: end) != nil {
             let step = Step(at: address, end: end, destination: new &+ (address &- old))
             address += step.length
-            if table.frame.liveEntries == 0 { continue }
+            // LINUX: a table that holds nothing moves too.
             let isMade =
                 step.isWholeTable
                 ? tables.makePMDTable(in: space, step.destination, on: cpu) != nil
@@ -61,7 +65,6 @@ extension AddressSpaces {
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let step = Step(at: address, end: end, destination: new &+ (address &- old))
             address += step.length
-            if table.frame.liveEntries == 0 { continue }
             file?.mappingsLock.lock(.fileMappings, on: cpu)
             groupLock?.lock(.anonymousGroup, on: cpu)
             let live = table.frame.liveEntries
@@ -74,7 +77,7 @@ extension AddressSpaces {
             file?.mappingsLock.unlock(.fileMappings, on: cpu)
         }
         space.noteTablesChanged()
-        if moved > 0 { tlb.flush(space, pages: moved, on: cpu) }
+        if moved > 0 { tlb.flush(space, FlushRange(old..<end), on: cpu) }
     }
 
     /// Hangs a whole table up at its new place; `false` where another one hangs there.

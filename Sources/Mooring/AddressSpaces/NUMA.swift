@@ -63,6 +63,7 @@ extension AddressSpaces {
         _ caller: Caller, from: UInt64, to: UInt64
     ) throws(Errno) -> Int {
         let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
+        if to & ~online != 0, !mayMoveAll(caller) { throw .EPERM }
         guard to & online != 0, to & ~online == 0 else { throw .EINVAL }
         return 0
     }
@@ -78,15 +79,22 @@ extension AddressSpaces {
         let known = NodeFlags.strict | NodeFlags.move | NodeFlags.moveAll
         guard flags & ~known == 0 else { throw .EINVAL }
         if flags & NodeFlags.moveAll != 0, !mayMoveAll(caller) { throw .EPERM }
-        guard address.isPageAligned, isPolicy(mode, nodes) else { throw .EINVAL }
+        guard address.isPageAligned, isMode(mode) else { throw .EINVAL }
         let end = address &+ length.roundedUpToPages
         guard end >= address else { throw .EINVAL }
+        if end == address { return }
+        guard isPolicy(mode, nodes) else { throw .EINVAL }
         let space = caller.space
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
         var current = address
         while current < end {
-            guard let vma = space.tree.find(current), vma.start <= current else { throw .EFAULT }
+            guard let vma = space.tree.find(current), vma.start < end else {
+                // The default policy may be given to a range with holes, not to a hole.
+                if mode == 0, current > address { return }
+                throw .EFAULT
+            }
+            guard vma.start <= current || mode == 0 else { throw .EFAULT }
             current = vma.end
         }
         let policy = NodePolicy(requested: mode, nodes)
@@ -98,26 +106,33 @@ extension AddressSpaces {
         }
     }
 
+    /// Modifiers of a policy's mode.
+    private var staticNodes: Int32 { 1 << 15 }
+    private var relativeNodes: Int32 { 1 << 14 }
+    private var balancing: Int32 { 1 << 13 }
+
+    private func kind(ofMode mode: Int32) -> Int32 {
+        mode & ~(staticNodes | relativeNodes | balancing)
+    }
+
+    /// Whether there is such a mode.
+    private func isMode(_ mode: Int32) -> Bool {
+        let bind: Int32 = 2
+        let kind = kind(ofMode: mode)
+        let both = staticNodes | relativeNodes
+        return (0...6).contains(kind) && mode & both != both
+            && (mode & balancing == 0 || kind == bind)
+    }
+
     /// Whether a mode goes with a set of nodes.
     private func isPolicy(_ mode: Int32, _ nodes: UInt64) -> Bool {
-        let staticNodes: Int32 = 1 << 15
-        let relativeNodes: Int32 = 1 << 14
-        let balancing: Int32 = 1 << 13
-        let modifiers = mode & (staticNodes | relativeNodes | balancing)
-        let kind = mode & ~modifiers
-        guard modifiers & (staticNodes | relativeNodes) != staticNodes | relativeNodes else {
-            return false
-        }
-        let bind: Int32 = 2
-        if modifiers & balancing != 0, kind != bind { return false }
         let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
         guard nodes & ~online == 0 else { return false }
-        switch kind {
+        switch kind(ofMode: mode) {
         // Default and local name no node; preferred may.
         case 0, 4: return nodes == 0
         case 1: return true
-        case 2, 3, 5, 6: return nodes != 0
-        default: return false
+        default: return nodes != 0
         }
     }
 }

@@ -25,40 +25,45 @@ extension AddressSpaces {
         let end = address &+ length.roundedUpToPages
         guard end > address else { throw .ENOMEM }
         guard protection.subtracting(bounds).isSubset(of: .known) else { throw .EINVAL }
-        var populated = PopulatedLater()
+        var rest = Rest()
         var failure: Errno?
         do {
             caller.space.lock.lock(.addressSpace, on: caller.cpu)
             defer { caller.space.lock.unlock(.addressSpace, on: caller.cpu) }
             do throws(Errno) {
-                try protectLocked(
-                    caller, from: address, to: end, protection, populated: &populated)
+                try protectLocked(caller, from: address, to: end, protection, &rest)
             } catch {
                 failure = error
             }
+            tlb.flush(caller.space, rest.flushed, on: caller.cpu)
         }
-        if populated.start < populated.end {
+        if let populated = rest.populated {
             // mprotect has succeeded by then; a page that cannot come is a fault's affair.
             _ = populate(
-                caller.space, from: populated.start, to: populated.end, skipsUnlocked: true,
-                on: caller.cpu)
+                caller.space, from: populated.lowerBound, to: populated.upperBound,
+                skipsUnlocked: true, on: caller.cpu)
         }
         if let failure { throw failure }
     }
 
-    /// The locked pages that became writable and have to be present before the call returns.
-    private struct PopulatedLater {
-        var start: UInt64 = .max
-        var end: UInt64 = 0
+    /// What is left to do once all VMAs have their new rights.
+    private struct Rest {
+        /// Translations to withdraw before the lock is given back.
+        var flushed = FlushRange()
+        /// Locked pages that became writable and have to be present before the call returns.
+        var populated: Range<UInt64>?
     }
 
     private func protectLocked(
         _ caller: Caller, from start: UInt64, to end: UInt64, _ protection: Protection,
-        populated: inout PopulatedLater
+        _ rest: inout Rest
     ) throws(Errno) {
-        guard var vma = caller.space.tree.find(start), vma.start <= start else { throw .ENOMEM }
+        guard var vma = caller.space.tree.find(start), vma.start < end,
+            vma.start <= start || protection.contains(.growsDown)
+        else { throw .ENOMEM }
         var address = start
         if protection.contains(.growsDown) {
+            // The range may begin in the hole that the stack will grow into.
             guard vma.flags.contains(.growsDown) else { throw .EINVAL }
             address = vma.start
         } else if protection.contains(.growsUp) {
@@ -68,7 +73,7 @@ extension AddressSpaces {
         let rights = VMAFlags(protection)
         while true {
             let stop = min(end, vma.end)
-            let merged = try protect(caller, vma, from: address, to: stop, rights, &populated)
+            let merged = try protect(caller, vma, from: address, to: stop, rights, &rest)
             // What a neighbour has merged with has these rights already.
             address = min(end, max(stop, merged.end))
             if address >= end { return }
@@ -80,7 +85,7 @@ extension AddressSpaces {
     /// Gives a part of one VMA other rights; returns the VMA that it is in then.
     private func protect(
         _ caller: Caller, _ vma: VMARef, from start: UInt64, to end: UInt64, _ rights: VMAFlags,
-        _ populated: inout PopulatedLater
+        _ rest: inout Rest
     ) throws(Errno) -> VMARef {
         let space = caller.space
         let old = vma.flags
@@ -120,11 +125,11 @@ extension AddressSpaces {
             throw error
         }
         if isDropped { commitment.uncharge(pages) }
-        changeProtection(of: merged, space, from: start, to: end, was: old, on: caller.cpu)
+        changeProtection(
+            of: merged, space, from: start, to: end, was: old, &rest.flushed, on: caller.cpu)
         // LINUX: shared memory, which a lock only reads, is as present as it was.
         if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]) {
-            populated.start = min(populated.start, start)
-            populated.end = max(populated.end, end)
+            rest.populated = (rest.populated?.lowerBound ?? start)..<end
         }
         return merged
     }

@@ -29,12 +29,13 @@ extension AddressSpaces {
         case dirty
     }
 
-    /// Brings the entries of `start..<end` in line with the rights of their VMA.
+    /// Brings the entries of `start..<end` in line with the rights of their VMA, and says which
+    /// translations the caller has to flush.
     ///
-    /// Translations are flushed once, if any right was withdrawn that an entry had.
+    /// LINUX: they are flushed where rights were only gained, too; not where there was none.
     func changeProtection(
         of vma: VMARef, _ space: AddressSpace, from start: UInt64, to end: UInt64,
-        was old: VMAFlags, on cpu: CPU
+        was old: VMAFlags, _ flushed: inout FlushRange, on cpu: CPU
     ) {
         let flags = vma.flags
         var change = BitChange(cleared: 0, set: 0)
@@ -58,21 +59,21 @@ extension AddressSpaces {
                     .all
                 } else { .dirty }
         }
-        let withdrawn = !old.intersection(.rights).isSubset(of: flags)
-        var changed = 0
+        let hadRights = !old.isDisjoint(with: .rights)
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
-                let first = TableLevel.pte.index(of: address)
-                let last = TableLevel.pte.index(of: next - 1)
                 table.lock(on: cpu)
-                changed += rewrite(table, first, last, change, gain)
+                if let live = table.occupied(from: address, to: next),
+                    rewrite(table, live.lowerBound, live.upperBound, change, gain) > 0, hadRights
+                {
+                    flushed.include(TableRef.addresses(of: live, near: address))
+                }
                 table.unlock(on: cpu)
             }
             address = next
         }
-        if withdrawn, changed > 0 { tlb.flush(space, pages: changed, on: cpu) }
     }
 
     /// Rewrites the entries of one table that map something; returns how many changed.

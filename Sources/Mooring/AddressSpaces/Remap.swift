@@ -110,6 +110,10 @@ extension AddressSpaces {
             try checkRoomToMove(caller.space)
             let from = max(address, vma.start)
             let to = min(end, vma.end)
+            // LINUX: a mapping that shmat made moves alone; what came before it has moved then.
+            if vma.file?.isSegment == true, from > request.address || end > vma.end {
+                throw .EFAULT
+            }
             let keeps = request.flags.contains(.dontUnmap)
             try checkMove(caller, vma, from: from, to: to, keepsSource: keeps)
             var one = request
@@ -249,7 +253,7 @@ extension AddressSpaces {
             // The destination may have been a part of the source's VMA.
             guard let vma = space.tree.find(request.address) else { throw .EFAULT }
             if case .duplicate = mode {
-                addTarget(for: vma, request, at: new, space, on: cpu)
+                addTarget(for: vma, request, at: new, mode, space, on: cpu)
             } else {
                 try move(vma, request, to: new, mode, space, on: cpu)
             }
@@ -265,8 +269,8 @@ extension AddressSpaces {
         // What was there was populated already, except that a duplicate starts without entries.
         let old =
             switch mode {
-            case .move: request.length
-            case .keepSource, .duplicate: UInt64(0)
+            case .move, .keepSource: request.length
+            case .duplicate: UInt64(0)
             }
         return Remapped(
             address: new,
@@ -288,8 +292,8 @@ extension AddressSpaces {
         _ space: AddressSpace, on cpu: CPU
     ) throws(Errno) {
         let end = request.address + request.length
-        // A part that stays without its pages is not told from the rest, unless by its locks.
-        let isCut = mode != .keepSource || original.flags.contains(.locked)
+        // A part that stays without its pages is not told from the rest.
+        let isCut = mode != .keepSource
         // There is room for both cuts, see checkRoomToMove.
         var source = original
         if isCut, source.start < request.address {
@@ -302,7 +306,9 @@ extension AddressSpaces {
             throw .ENOMEM
         }
         // ORDER: the new place is linked in the reverse maps before the old one is unlinked.
-        addTarget(for: source, request, at: new, space, on: cpu)
+        addTarget(for: source, request, at: new, mode, space, on: cpu)
+        // A source that stays may have become one with its neighbours and the new place.
+        if mode == .keepSource, let joined = space.tree.find(request.address) { source = joined }
         moveEntries(
             of: source, from: request.address, to: new, end: end, in: space, on: cpu)
         switch mode {
@@ -310,8 +316,10 @@ extension AddressSpaces {
             removeVMA(source, from: space, on: cpu)
             freeTables(space, from: request.address, to: end, on: cpu)
         case .keepSource:
+            unlockSource(source, space, on: cpu)
+            // Without a page it needs no group.
             if source.start == request.address, source.end == end {
-                emptySource(source, space, on: cpu)
+                groups.unlink(source, on: cpu)
             }
         case .duplicate: break
         }
@@ -319,8 +327,8 @@ extension AddressSpaces {
 
     /// Adds the VMA of the new place.
     private func addTarget(
-        for source: VMARef, _ request: RemapRequest, at new: UInt64, _ space: AddressSpace,
-        on cpu: CPU
+        for source: VMARef, _ request: RemapRequest, at new: UInt64, _ mode: RemapMode,
+        _ space: AddressSpace, on cpu: CPU
     ) {
         // Without an anonymous page so far, the offset may follow the address.
         let mayRebase = source.file == nil && source.anonGroup == nil
@@ -330,20 +338,20 @@ extension AddressSpaces {
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
                 file: source.file, name: source.rest.pointee.name, policy: source.policy,
-                source: source),
+                source: source, mayJoinSource: mode != .move),
             to: space, on: cpu)
     }
 
-    /// What MREMAP_DONTUNMAP leaves: the VMA without pages, hence without groups, not locked.
+    /// Unlocks the VMA that MREMAP_DONTUNMAP took pages from.
     ///
-    /// LINUX: the kernel forgets to take the pages of a locked VMA out of VmLck here, for good,
-    /// and unlocks all of the VMA when a part moves. Here exactly what moved is unlocked and not
-    /// counted any more.
-    private func emptySource(_ source: VMARef, _ space: AddressSpace, on cpu: CPU) {
-        account(source.flags, pages: -source.pageCount, in: space)
+    /// LINUX: all of the VMA, even if only a part of it was moved, and its pages stay in VmLck for
+    /// good. Pages that were not moved count as locked until they are freed there; here they do
+    /// not, which only the machine's count of locked pages shows.
+    private func unlockSource(_ source: VMARef, _ space: AddressSpace, on cpu: CPU) {
+        guard source.flags.contains(.locked) else { return }
+        countLock(.munlock, space, from: source.start, to: source.end, on: cpu)
         source.flags.subtract(.lockMask)
-        account(source.flags, pages: source.pageCount, in: space)
-        groups.unlink(source, on: cpu)
+        space.pointer.pointee.strandedLockedPages += source.pageCount
     }
 }
 

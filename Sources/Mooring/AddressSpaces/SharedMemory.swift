@@ -25,28 +25,29 @@ extension AddressSpaces {
         let isChosen = address == 0
         if flags.contains(.remap), place == 0 { throw .EINVAL }
         let size = segment.length.load().roundedUpToPages
-        if place &+ size < place { throw .EINVAL }
         guard segment.isSegment, cache.segmentLocks.attach(segment, on: caller.cpu) else {
             throw .EINVAL
         }
         defer { cache.release(segment, on: caller.cpu) }
-        let wanted: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
+        var wanted: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
+        if flags.contains(.execute) { wanted.insert(.execute) }
         guard wanted.isSubset(of: mode) || caller.process.pointer.pointee.isAdmin else {
             throw .EACCES
         }
 
-        var protection = wanted
-        if flags.contains(.execute) { protection.insert(.execute) }
+        let protection = wanted
         let space = caller.space
         let start: UInt64
         let isPopulated: Bool
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            if !isChosen, !flags.contains(.remap), place + size <= limits.userEnd,
-                !space.tree.isFree(start: place, end: place + size)
-            {
-                throw .EINVAL
+            if !isChosen, !flags.contains(.remap) {
+                let (end, wraps) = place.addingReportingOverflow(size)
+                if wraps { throw .EINVAL }
+                if end <= limits.userEnd, !space.tree.isFree(start: place, end: end) {
+                    throw .EINVAL
+                }
             }
             start = try mapLocked(
                 caller, address: place, length: size, protection: protection,

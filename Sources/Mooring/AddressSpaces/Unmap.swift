@@ -25,50 +25,54 @@ extension AddressSpaces {
         _ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU
     ) throws(Errno) {
         guard var vma = space.tree.find(start), vma.start < end else { return }
-        if vma.start < start {
+        if vma.start < start, vma.end > end {
             // Cutting a piece out of the middle needs a VMA more; cutting an end off does not.
-            if vma.end > end, space.tree.count >= limits.mapCount { throw .ENOMEM }
-            if vma.end > end {
-                vma = try split(vma, at: start, in: space, on: cpu)
-            } else {
-                unmapEnd(of: vma, from: start, in: space, on: cpu)
-                guard let next = vma.next, next.start < end else {
-                    return freeTables(space, from: start, to: end, above: vma.next, on: cpu)
-                }
-                vma = next
+            vma = try split(vma, at: start, in: space, on: cpu)
+        }
+        var gathering = unmapper.begin(in: space, on: cpu)
+        defer { unmapper.finish(&gathering, on: cpu) }
+        if vma.start < start {
+            unmapEnd(of: vma, from: start, &gathering, on: cpu)
+            guard let next = vma.next, next.start < end else {
+                return unlinkTables(from: start, to: end, above: vma.next, &gathering)
             }
+            vma = next
         }
         var above: VMARef?
         while true {
             above = vma.next
             if vma.end > end {
-                unmapStart(of: vma, to: end, in: space, on: cpu)
+                unmapStart(of: vma, to: end, &gathering, on: cpu)
                 above = vma
                 break
             }
-            unmapper.unmap(vma, in: space, from: vma.start, to: vma.end, on: cpu)
+            unmapper.unmap(vma, from: vma.start, to: vma.end, into: &gathering, on: cpu)
             uncharge(vma.flags, pages: vma.pageCount)
             removeVMA(vma, from: space, on: cpu)
             guard let next = above, next.start < end else { break }
             vma = next
         }
-        freeTables(space, from: start, to: end, above: above, on: cpu)
+        unlinkTables(from: start, to: end, above: above, &gathering)
     }
 
-    private func unmapEnd(of vma: VMARef, from start: UInt64, in space: AddressSpace, on cpu: CPU) {
+    private func unmapEnd(
+        of vma: VMARef, from start: UInt64, _ gathering: inout Gathering, on cpu: CPU
+    ) {
         let pages = Int((vma.end - start) >> pageShift)
-        unmapper.unmap(vma, in: space, from: start, to: vma.end, on: cpu)
-        account(vma.flags, pages: -pages, in: space)
+        unmapper.unmap(vma, from: start, to: vma.end, into: &gathering, on: cpu)
+        account(vma.flags, pages: -pages, in: gathering.space)
         uncharge(vma.flags, pages: pages)
-        rebound(vma, in: space, start: vma.start, end: start, on: cpu)
+        rebound(vma, in: gathering.space, start: vma.start, end: start, on: cpu)
     }
 
-    private func unmapStart(of vma: VMARef, to end: UInt64, in space: AddressSpace, on cpu: CPU) {
+    private func unmapStart(
+        of vma: VMARef, to end: UInt64, _ gathering: inout Gathering, on cpu: CPU
+    ) {
         let pages = Int((end - vma.start) >> pageShift)
-        unmapper.unmap(vma, in: space, from: vma.start, to: end, on: cpu)
-        account(vma.flags, pages: -pages, in: space)
+        unmapper.unmap(vma, from: vma.start, to: end, into: &gathering, on: cpu)
+        account(vma.flags, pages: -pages, in: gathering.space)
         uncharge(vma.flags, pages: pages)
-        rebound(vma, in: space, start: end, end: vma.end, on: cpu)
+        rebound(vma, in: gathering.space, start: end, end: vma.end, on: cpu)
     }
 
     /// Takes back the promise of memory for pages of an accounted VMA.
@@ -76,18 +80,20 @@ extension AddressSpaces {
         if flags.contains(.accounted) { commitment.uncharge(pages) }
     }
 
-    /// Frees the tables that no VMA needs any more around a range that was unmapped.
+    /// Frees the tables that no VMA needs any more around a range without pages.
     func freeTables(_ space: AddressSpace, from start: UInt64, to end: UInt64, on cpu: CPU) {
-        freeTables(space, from: start, to: end, above: space.tree.find(end), on: cpu)
+        var gathering = unmapper.begin(in: space, on: cpu)
+        unlinkTables(from: start, to: end, above: space.tree.find(end), &gathering)
+        unmapper.finish(&gathering, on: cpu)
     }
 
-    /// The same for who knows the first VMA above the range.
-    private func freeTables(
-        _ space: AddressSpace, from start: UInt64, to end: UInt64, above: VMARef?, on cpu: CPU
+    /// Gathers the tables that no VMA needs any more around a range; `above` is the first VMA above.
+    private func unlinkTables(
+        from start: UInt64, to end: UInt64, above: VMARef?, _ gathering: inout Gathering
     ) {
-        let below = above.map(\.previous) ?? space.tree.last
-        tables.freeTables(
-            in: space, from: start, to: end, floor: below?.end ?? 0,
-            ceiling: above?.start ?? PageTables.userTop, on: cpu)
+        let below = above.map(\.previous) ?? gathering.space.tree.last
+        tables.unlinkTables(
+            in: gathering.space, from: start, to: end, floor: below?.end ?? 0,
+            ceiling: above?.start ?? PageTables.userTop, into: &gathering.tables)
     }
 }

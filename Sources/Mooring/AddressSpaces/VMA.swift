@@ -37,7 +37,6 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let noReserve = VMAFlags(bit: 16)
     static let hugeTLB = VMAFlags(bit: 17)
     static let dontDump = VMAFlags(bit: 18)
-    static let mixedMap = VMAFlags(bit: 19)
     static let hugePage = VMAFlags(bit: 20)
     static let noHugePage = VMAFlags(bit: 21)
     static let mergeable = VMAFlags(bit: 22)
@@ -62,8 +61,10 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
         symmetricDifference(other).isSubset(of: .guarded)
     }
 
-    /// Never marked locked nor counted, nor merged (mlock(2): "special" mappings).
-    static let special: VMAFlags = [.io, .pfnMapped, .dontExpand, .mixedMap]
+    /// Never marked locked nor counted, nor merged.
+    ///
+    /// Devices' mixed mappings would belong here too, but a machine has no devices to map.
+    static let special: VMAFlags = [.io, .pfnMapped, .dontExpand]
 }
 
 /// The flat state behind ``VMARef``: one cache line, which is all that a fault reads.

@@ -17,11 +17,13 @@ extension AddressSpaces {
         var policy = NodePolicy.default
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
+        /// Whether it may become a part of its source, which stays.
+        var mayJoinSource = false
     }
 
     /// Adds a VMA, merged with its neighbours where they are alike.
     ///
-    /// It merges with all but its own source, which may be about to go.
+    /// It merges with its own source only if that is not about to go.
     ///
     /// - Returns: The VMA that now covers the range.
     @discardableResult
@@ -33,7 +35,7 @@ extension AddressSpaces {
             adoptGroups(of: new.source, previous, on: cpu)
             previous.flags.formUnion(new.flags)
             if let next, next.start == new.end, canExtend(next, over: new, isAbove: true),
-                canShareGroup(previous, next)
+                canShareGroup(previous, next), next.mayVanish
             {
                 takeOver(next, by: previous, start: previous.start, end: next.end, space, on: cpu)
             } else {
@@ -215,7 +217,7 @@ extension AddressSpaces {
     private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
         guard isAlike(vma, to: new, isAbove: isAbove) else { return false }
         guard let source = new.source else { return vma.hasAtMostOneLink }
-        return vma != source && canShareGroup(vma, source)
+        return (vma != source || new.mayJoinSource) && canShareGroup(vma, source)
     }
 
     /// Lets a VMA take over a neighbour that is alike, and reach over `start..<end`.
@@ -237,7 +239,7 @@ extension AddressSpaces {
     /// Merges a VMA with the one above it if they are alike; returns what covers its range.
     @discardableResult
     func mergeWithNext(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
-        guard let next = vma.next, next.start == vma.end, isAlike(vma, next),
+        guard let next = vma.next, next.start == vma.end, next.mayVanish, isAlike(vma, next),
             canShareGroup(vma, next)
         else { return vma }
         takeOver(next, by: vma, start: vma.start, end: next.end, space, on: cpu)
@@ -247,8 +249,8 @@ extension AddressSpaces {
     /// Merges a VMA with both neighbours where they are alike; returns what covers its range.
     @discardableResult
     func mergeWithNeighbours(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
-        guard let previous = vma.previous, previous.end == vma.start, isAlike(previous, vma),
-            canShareGroup(previous, vma)
+        guard let previous = vma.previous, previous.end == vma.start, vma.mayVanish,
+            isAlike(previous, vma), canShareGroup(previous, vma)
         else { return mergeWithNext(vma, in: space, on: cpu) }
         if let next = vma.next, next.start == vma.end, isAlike(vma, next),
             canShareGroup(vma, next), canShareGroup(previous, next)
@@ -421,4 +423,12 @@ extension AddressSpaces {
             state.pointee.peakTotal = max(state.pointee.peakTotal, state.pointee.totalPages)
         }
     }
+}
+
+extension VMARef {
+    /// Whether a neighbour may take its place.
+    ///
+    /// LINUX: a mapping that shmat made is counted by its segment, and only unmapping ends it; a
+    /// part of it may go over to a neighbour, all of it may not.
+    fileprivate var mayVanish: Bool { file?.isSegment != true }
 }

@@ -20,7 +20,7 @@ extension FaultHandler {
             // RACE: unmapped or made writable since it was looked at: the access is tried again.
             guard table[index] == seen else { return .resolved }
             table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
-            cache.markDirty(frame, on: cpu)
+            frame.markDirty(on: cpu)
             cpu.count(.faultFileShared)
             return .resolved
         }
@@ -79,6 +79,7 @@ extension FaultHandler {
             // The source is mapped here and the table is locked, so it stays what it is.
             if let source { memory.copy(source, to: copy) } else { memory.zero(copy) }
         }
+        tlb.beginWithdrawal(in: fault.space)
         install(copy, frames[copy], fault, table, index)
         var leftover = MapCounts.Leftover.referenced
         if let source {
@@ -93,7 +94,8 @@ extension FaultHandler {
         table.unlock(on: cpu)
         fault.slot.resident(.anonymous).add(1)
         // ORDER: flushed before the old frame's reference goes.
-        tlb.flush(fault.space, pages: 1, on: cpu)
+        tlb.flush(fault.space, FlushRange(fault.page..<fault.page + pageSize), on: cpu)
+        tlb.endWithdrawal(in: fault.space)
         if let source {
             switch leftover {
             case .unreachable:

@@ -38,6 +38,31 @@ extension FaultHandler {
         }
     }
 
+    /// Whether a fault is past the end of its file, has no table yet, and would map nothing.
+    ///
+    /// LINUX: then only the upper tables are made.
+    @inline(never)
+    func isPastEndWithoutTable(_ fault: Fault, _ file: FileRef) -> Bool {
+        let end = file.pageCount
+        guard fault.vma.pageOffset(of: fault.page) >= end,
+            tables.find(root: fault.space.root, fault.address) == nil
+        else { return false }
+        if fault.kind == .write {
+            // The VMA of a private copy has its group before the file is looked at.
+            if !fault.vma.flags.contains(.shared) {
+                groups.prepare(fault.vma, in: fault.space, on: fault.cpu)
+            }
+        } else {
+            // Even a read past the end maps what is around it.
+            let first = fault.vma.pageOffset(of: window(of: fault, file).lowerBound)
+            file.cacheLock.lock(.pageCache, on: fault.cpu)
+            let around = file.index.firstPresent(from: first)
+            file.cacheLock.unlock(.pageCache, on: fault.cpu)
+            if let around, around.offset < end { return false }
+        }
+        return tables.makePMDTable(in: fault.space, fault.address, on: fault.cpu) != nil
+    }
+
     /// What a fault has mapped.
     private enum Presence {
         case absent
@@ -86,7 +111,7 @@ extension FaultHandler {
                 table.set(
                     target,
                     Entry(frame: pfn, bits: fault.kind == .write ? bits | Entry.dirty : bits))
-                if fault.kind == .write { cache.markDirty(frame, on: cpu) }
+                if fault.kind == .write { frame.markDirty(on: cpu) }
                 mapped = 1
                 isPresent = true
             }
@@ -152,7 +177,8 @@ extension FaultHandler {
         let region = UInt64(1) << TableLevel.pmd.rawValue
         let tableEnd = (fault.page | (region - 1)) + 1
         var window = fault.page..<fault.page + pageSize
-        if fault.kind != .write {
+        // LINUX: a segment that shmat mapped is mapped page by page.
+        if fault.kind != .write, !file.isSegment {
             let size = UInt64(faultAroundPages) << pageShift
             let from = max(fault.page & ~(size - 1), fault.vma.start)
             let to = min(from + size, fault.vma.end, tableEnd)

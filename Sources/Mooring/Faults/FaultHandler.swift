@@ -52,42 +52,26 @@ struct FaultHandler {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var allocator: FrameAllocator { parts.pointee.allocator }
-    @inline(__always)
     var tables: PageTables { parts.pointee.tables }
-    @inline(__always)
     var groups: AnonGroups { parts.pointee.groups }
-    @inline(__always)
     var cache: PageCache { parts.pointee.cache }
-    @inline(__always)
     var counts: MapCounts { parts.pointee.counts }
-    @inline(__always)
     var tlb: TLB { parts.pointee.tlb }
-    @inline(__always)
     var clock: CostTable { parts.pointee.clock }
     /// The frame of zeroes that every read fault of untouched anonymous memory maps.
-    @inline(__always)
     var zeroFrame: PFN { parts.pointee.zeroFrame }
     /// How many pages a read fault on a file may map at once; a power of two.
-    @inline(__always)
     var faultAroundPages: Int { parts.pointee.faultAroundPages }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// Whether a VMA lets this kind of access through.
@@ -158,7 +142,7 @@ struct FaultHandler {
     /// Resolves a fault that its VMA allows.
     @inline(__always)
     func resolve(_ fault: Fault) -> FaultOutcome {
-        guard let table = table(for: fault) else { return outOfMemory(fault) }
+        guard let table = table(for: fault) else { return withoutTable(fault) }
         let entry = table[TableLevel.pte.index(of: fault.address)]
         if entry.isEmpty {
             if !fault.outline.hasFile {
@@ -191,17 +175,27 @@ struct FaultHandler {
         .signal(entry.isGuard ? .segmentationUnmapped : .segmentationProtected)
     }
 
-    /// The PTE table for a fault, made if missing and remembered for the next one.
+    /// The PTE table for a fault, made if missing and remembered for the next one; `nil` if it
+    /// cannot be made or would stay empty.
     @inline(__always)
     private func table(for fault: Fault) -> TableRef? {
         let region = fault.address >> TableLevel.pmd.rawValue
         if fault.slot.region == region { return fault.slot.table }
+        if let file = fault.vma.file, isPastEndWithoutTable(fault, file) { return nil }
         guard let table = tables.make(in: fault.space, fault.address, on: fault.cpu) else {
             return nil
         }
-        fault.slot.region = region
-        fault.slot.table = table
+        tlb.remember(table, of: fault.address, in: fault.slot)
         return table
+    }
+
+    /// Ends a fault for which there is no table.
+    @inline(never)
+    private func withoutTable(_ fault: Fault) -> FaultOutcome {
+        if let file = fault.vma.file, fault.vma.pageOffset(of: fault.page) >= file.pageCount {
+            return .signal(.busPastEnd)
+        }
+        return outOfMemory(fault)
     }
 
     /// No frame is left, and there is nothing yet that could free one.

@@ -34,9 +34,9 @@ struct MemoryAccess {
         space.lock.lockShared(.addressSpace, on: cpu)
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
-        if slot.everRan.load() == 0 { slot.everRan.store(1) }
+        slot.noteRuns()
         while address < end {
-            if mark(address, kind, space, slot) {
+            if mark(address, kind, space, slot, on: cpu) {
                 // The next page, or past the end of the address space.
                 address = address.pageAligned &+ pageSize
                 if address == 0 { address = end }
@@ -59,18 +59,14 @@ struct MemoryAccess {
     /// Does what the processor does with a present page; `false` where it would fault.
     @inline(__always)
     private func mark(
-        _ address: UInt64, _ kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
+        _ address: UInt64, _ kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot,
+        on cpu: CPU
     ) -> Bool {
-        let region = address >> TableLevel.pmd.rawValue
         let table: TableRef
-        if slot.region == region {
+        if slot.region == address >> TableLevel.pmd.rawValue {
             table = slot.table
         } else {
-            guard address < PageTables.userTop,
-                let found = tables.find(root: space.root, address)
-            else { return false }
-            slot.region = region
-            slot.table = found
+            guard let found = walk(to: address, space, slot, on: cpu) else { return false }
             table = found
         }
         let index = TableLevel.pte.index(of: address)
@@ -87,6 +83,18 @@ struct MemoryAccess {
         }
         if entry.bits & wanted != wanted { return setBits(wanted, table, index, seen: entry) }
         return true
+    }
+
+    /// Walks to the table of an address where the slot does not remember it.
+    @inline(never)
+    private func walk(
+        to address: UInt64, _ space: AddressSpace, _ slot: AddressSpaceSlot, on cpu: CPU
+    ) -> TableRef? {
+        guard address < PageTables.userTop else { return nil }
+        faults.tlb.caches?.access(address, in: space, tables, on: cpu)
+        guard let table = tables.find(root: space.root, address) else { return nil }
+        faults.tlb.remember(table, of: address, in: slot)
+        return table
     }
 
     /// Sets the accessed and dirty bits as the processor does: only while the entry allows it.

@@ -13,6 +13,8 @@ extension PageCache {
         let size = file.length.load()
         guard offset < size, length > 0 else { return 0 }
         let end = offset + min(length, size - offset)
+        // LINUX: a page of a file in memory that was never written is zeroes, and stays absent.
+        if file.kind == .memory { return end - offset }
         return try forEachPage(file, offset, end, on: cpu) { _, broughtIn in
             guard broughtIn else { return }
             cpu.count(.pgpgin, Int(pageSize >> 10))
@@ -40,7 +42,7 @@ extension PageCache {
             defer { file.cacheLock.unlock(.pageCache, on: cpu) }
             let pfn = file.index.lookup(page)
             guard pfn != .none else { return }
-            markDirty(frames[pfn], on: cpu)
+            frames[pfn].markDirty(on: cpu)
             guard keepsBytes else { return }
             let from = max(offset, page << pageShift)
             let to = min(end, (page + 1) << pageShift)

@@ -23,32 +23,20 @@ struct PageCache {
         let keepsBytes: Bool
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(_ parts: Parts) {
-        self.parts = .allocate(capacity: 1)
-        self.parts.initialize(to: parts)
-    }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the list of parts back; the parts themselves are the machine's.
     func deallocate() { parts.deallocate() }
 
-    @inline(__always)
     var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
     var memory: PhysicalMemory { parts.pointee.memory }
-    @inline(__always)
     var allocator: FrameAllocator { parts.pointee.allocator }
-    @inline(__always)
     var batches: LRUBatches { parts.pointee.batches }
-    @inline(__always)
     var files: Slab<FileState> { parts.pointee.files }
-    @inline(__always)
     var commitment: Commitment { parts.pointee.commitment }
-    @inline(__always)
     var segmentLocks: SegmentLocks { parts.pointee.segmentLocks }
-    @inline(__always)
     var keepsBytes: Bool { parts.pointee.keepsBytes }
 
     /// A new file of this length with one reference, the caller's.
@@ -172,9 +160,7 @@ struct PageCache {
                 if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
                 // ORDER: out of the cache first, see markDirty.
                 frame.clear(.fileCached)
-                if frame.testAndClear(.dirty), file.kind == .disk {
-                    cpu.add(-1, to: .dirty, zone: zone)
-                }
+                frame.clearDirty(on: cpu)
                 removed[count] = pfn
                 count += 1
                 position = offset &+ 1
@@ -183,24 +169,6 @@ struct PageCache {
             if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
             for index in 0..<count { batches.release(removed[index], on: cpu) }
             if count < 64 { return }
-        }
-    }
-
-    /// Marks a file's frame dirty, once; one that has left the cache has nobody to be written for.
-    @inline(__always)
-    func markDirty(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.dirty) { markDirtySlowly(frame, on: cpu) }
-    }
-
-    @inline(never)
-    private func markDirtySlowly(_ frame: FrameRef, on cpu: CPU) {
-        guard !frame.testAndSet(.dirty) else { return }
-        let isCounted = !frame.has(.swapBacked)
-        if isCounted { cpu.add(1, to: .dirty, zone: frame.zoneIndex) }
-        // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
-        // clear the mark one finds it set, and takes the count back.
-        if !frame.has(.fileCached), frame.testAndClear(.dirty), isCounted {
-            cpu.add(-1, to: .dirty, zone: frame.zoneIndex)
         }
     }
 }

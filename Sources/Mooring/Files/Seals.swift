@@ -22,6 +22,9 @@ extension FileRef {
     ///   be added, `EBUSY` for a seal against writing while a shared mapping may write.
     func add(_ seals: FileSeals, on cpu: CPU) throws(Errno) {
         guard kind == .memory, !isSegment, seals.isSubset(of: .all) else { throw .EINVAL }
+        var seals = seals
+        // LINUX: a file that may be executed, as every memfd here, shall then stay as it is.
+        if seals.contains(.execute) { seals.formUnion([.shrink, .grow, .againstWriting]) }
         mappingsLock.lock(.fileMappings, on: cpu)
         defer { mappingsLock.unlock(.fileMappings, on: cpu) }
         guard !self.seals.contains(.seal) else { throw .EPERM }

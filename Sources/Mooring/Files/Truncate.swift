@@ -38,7 +38,6 @@ struct Truncation {
         if first < pastLast {
             take(file, from: first, through: pastLast - 1, .filePages, on: cpu)
         }
-        guard cache.keepsBytes else { return }
         if first > pastLast {
             clear(file, from: offset, to: end, on: cpu)
         } else {
@@ -85,17 +84,21 @@ struct Truncation {
     /// Clears the bytes of the last page beyond the end, so that a file that grows again reads
     /// zeroes there.
     private func clearTail(of file: FileRef, from length: UInt64, on cpu: CPU) {
-        guard cache.keepsBytes, !length.isPageAligned else { return }
+        guard !length.isPageAligned else { return }
         clear(file, from: length, to: length.roundedUpToPages, on: cpu)
     }
 
     /// Clears bytes within one page of the cache, if it is there.
+    ///
+    /// LINUX: that dirties a page of a file in memory, though it is nothing to write back.
     private func clear(_ file: FileRef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         guard start < end else { return }
         file.cacheLock.lock(.pageCache, on: cpu)
         defer { file.cacheLock.unlock(.pageCache, on: cpu) }
         let pfn = file.index.lookup(start >> pageShift)
         guard pfn != .none else { return }
+        if file.kind == .memory { cache.frames[pfn].markDirty(on: cpu) }
+        guard cache.keepsBytes else { return }
         (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(
             as: UInt8.self, repeating: 0, count: Int(end - start))
     }

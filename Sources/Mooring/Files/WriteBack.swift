@@ -21,10 +21,7 @@ struct WriteBack {
         var position = first
         while let (offset, pfn) = file.index.firstPresent(from: position), offset <= last {
             let frame = cache.frames[pfn]
-            if frame.testAndClear(.dirty) {
-                cpu.add(-1, to: .dirty, zone: frame.zoneIndex)
-                cpu.count(.pgpgout, Int(pageSize >> 10))
-            }
+            if frame.clearDirty(on: cpu) { cpu.count(.pgpgout, Int(pageSize >> 10)) }
             position = offset &+ 1
         }
     }
@@ -51,7 +48,9 @@ struct WriteBack {
 
     private func clean(_ vma: VMARef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         let space = vma.addressSpace
-        var cleaned = 0
+        // LINUX: flushed page by page; here once for what the VMA has.
+        var cleaned = FlushRange()
+        tlb.beginWithdrawal(in: space)
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
@@ -65,12 +64,13 @@ struct WriteBack {
                 // table's lock, never find the page absent.
                 let final = Entry(
                     bits: table.word(index).clearBits(Entry.dirty | Entry.writable))
-                if final.isDirty { cache.markDirty(cache.frames[final.frame], on: cpu) }
-                cleaned += 1
+                if final.isDirty { cache.frames[final.frame].markDirty(on: cpu) }
+                cleaned.include(TableRef.addresses(of: index...index, near: address))
             }
             table.unlock(on: cpu)
             address = next
         }
-        if cleaned > 0 { tlb.flush(space, pages: cleaned, on: cpu) }
+        tlb.flush(space, cleaned, on: cpu)
+        tlb.endWithdrawal(in: space)
     }
 }

@@ -47,48 +47,40 @@ struct LRURequests {
 /// The batches of all CPUs and what happens when they are drained.
 struct LRUBatches {
     /// What it works with; constant.
-    private struct Parts {
+    struct Parts {
         let frames: FrameTable
         let lists: LRULists
         let allocator: FrameAllocator
-        let additions: UnsafeMutablePointer<LRUAdditions>
-        let requests: UnsafeMutablePointer<LRURequests>
-        let cpuCount: Int
+        let tlb: TLB
+        fileprivate let additions: UnsafeMutablePointer<LRUAdditions>
+        fileprivate let requests: UnsafeMutablePointer<LRURequests>
+
+        init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, tlb: TLB) {
+            self.frames = frames
+            self.lists = lists
+            self.allocator = allocator
+            self.tlb = tlb
+            additions = Parts.ownLines(repeating: LRUAdditions(), count: tlb.cpuCount)
+            requests = Parts.ownLines(repeating: LRURequests(), count: tlb.cpuCount)
+        }
+
+        /// Records of whole pairs of cache lines, the least that processors fetch.
+        private static func ownLines<Record>(
+            repeating record: Record, count: Int
+        ) -> UnsafeMutablePointer<Record> {
+            let stride = MemoryLayout<Record>.stride
+            precondition(stride % 128 == 0, "two CPUs would share a cache line")
+            let records = UnsafeMutableRawPointer.allocate(
+                byteCount: count * stride, alignment: 128
+            ).bindMemory(to: Record.self, capacity: count)
+            records.initialize(repeating: record, count: count)
+            return records
+        }
     }
 
-    // Behind one pointer: kept by value, the parts would be copied for every call.
     private let parts: UnsafeMutablePointer<Parts>
 
-    init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, cpuCount: Int) {
-        parts = .allocate(capacity: 1)
-        parts.initialize(
-            to: Parts(
-                frames: frames, lists: lists, allocator: allocator,
-                additions: LRUBatches.ownLines(repeating: LRUAdditions(), count: cpuCount),
-                requests: LRUBatches.ownLines(repeating: LRURequests(), count: cpuCount),
-                cpuCount: cpuCount))
-    }
-
-    /// Records of whole pairs of cache lines, the least that processors fetch.
-    private static func ownLines<Record>(
-        repeating record: Record, count: Int
-    ) -> UnsafeMutablePointer<Record> {
-        let stride = MemoryLayout<Record>.stride
-        precondition(stride % 128 == 0, "two CPUs would share a cache line")
-        let records = UnsafeMutableRawPointer.allocate(byteCount: count * stride, alignment: 128)
-            .bindMemory(to: Record.self, capacity: count)
-        records.initialize(repeating: record, count: count)
-        return records
-    }
-
-    @inline(__always)
-    var frames: FrameTable { parts.pointee.frames }
-    @inline(__always)
-    var lists: LRULists { parts.pointee.lists }
-    @inline(__always)
-    var allocator: FrameAllocator { parts.pointee.allocator }
-    @inline(__always)
-    private var cpuCount: Int { parts.pointee.cpuCount }
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
 
     /// Gives the memory back.
     func deallocate() {
@@ -96,6 +88,12 @@ struct LRUBatches {
         parts.pointee.requests.deallocate()
         parts.deallocate()
     }
+
+    var frames: FrameTable { parts.pointee.frames }
+    var lists: LRULists { parts.pointee.lists }
+    var allocator: FrameAllocator { parts.pointee.allocator }
+    private var tlb: TLB { parts.pointee.tlb }
+    private var cpuCount: Int { parts.pointee.tlb.cpuCount }
 
     @inline(__always)
     private func additions(_ cpu: CPU) -> UnsafeMutablePointer<LRUAdditions> {
@@ -339,6 +337,7 @@ struct LRUBatches {
 
     @inline(never)
     private func retireAndFree(_ pfn: PFN, on cpu: CPU) {
+        tlb.caches?.expectNone(to: pfn, on: cpu)
         let frame = frames[pfn]
         if frame.has(.onLRU) {
             let node = LRULists.node(ofZone: frame.zoneIndex)
@@ -352,6 +351,9 @@ struct LRUBatches {
 
     /// Frees frames whose counts are already 0, so that nobody can reach them.
     func free(_ pfns: UnsafeMutablePointer<PFN>, count: Int, on cpu: CPU) {
+        if let caches = tlb.caches {
+            for index in 0..<count { caches.expectNone(to: pfns[index], on: cpu) }
+        }
         var lockedNode = -1
         for index in 0..<count {
             let frame = frames[pfns[index]]

@@ -46,6 +46,7 @@ struct Audit {
             if request == .munlock { waitingUnlocks[pfn.rawValue, default: 0] += 1 }
         }
         references[machine.zeroFrame.rawValue, default: 0] += 1
+        try checkTranslations()
         try checkFrames()
         try checkGauges()
         try checkCommitment()
@@ -83,7 +84,9 @@ struct Audit {
             vma = current.next
         }
         try Audit.expect("total_vm of \(name)", space.pointer.pointee.totalPages, total)
-        try Audit.expect("locked_vm of \(name)", space.pointer.pointee.lockedPages, locked)
+        try Audit.expect(
+            "locked_vm of \(name)", space.pointer.pointee.lockedPages,
+            locked + space.pointer.pointee.strandedLockedPages)
         try Audit.expect("data_vm of \(name)", space.pointer.pointee.dataPages, data)
         try Audit.expect(
             "executable pages of \(name)", space.pointer.pointee.executablePages, executable)
@@ -134,6 +137,32 @@ struct Audit {
         try Audit.expect(
             "live entries of the \(level) table in frame \(pfn.rawValue)",
             table.frame.liveEntries, live)
+    }
+
+    /// What TLBs hold agrees with the page tables: nothing is waiting to be flushed.
+    private func checkTranslations() throws {
+        var spaces: [UInt32: AddressSpace] = [:]
+        try machine.spaces.spaces.forEachLive { number, state in
+            let space = AddressSpace(pointer: state)
+            spaces[number] = space
+            try Audit.expect(
+                "unfinished withdrawals of address space \(number)",
+                Int(space.withdrawals.load()), 0)
+        }
+        try machine.spaces.tlb.caches?.forEach { cpuIndex, held in
+            let place =
+                "translation of \(String(held.page << pageShift, radix: 16)) "
+                + "in address space \(held.space) that CPU \(cpuIndex) holds"
+            guard let space = spaces[held.space] else {
+                throw AuditFailure("the \(place)", counted: 1, recomputed: 0)
+            }
+            let entry = machine.spaces.tables.entry(root: space.root, held.page << pageShift)
+            guard held.agrees(with: entry) else {
+                throw AuditFailure(
+                    "entry behind the \(place)", counted: Int(bitPattern: UInt(held.entry.bits)),
+                    recomputed: Int(bitPattern: UInt(entry.bits)))
+            }
+        }
     }
 
     private mutating func checkEntry(

@@ -52,8 +52,13 @@ public final class Machine: @unchecked Sendable {
         let keepsBytes = configuration.contents == .bytes
         let memory = PhysicalMemory(frameCount: frames.count)
         let lists = LRULists(frames: frames, nodeCount: configuration.nodes)
+        let tlb = TLB(
+            cpuCount: cpus.count,
+            caches: configuration.tlbEntries == 0
+                ? nil
+                : TranslationCaches(capacity: configuration.tlbEntries, cpuCount: cpus.count))
         let batches = LRUBatches(
-            frames: frames, lists: lists, allocator: allocator, cpuCount: cpus.count)
+            .init(frames: frames, lists: lists, allocator: allocator, tlb: tlb))
         let commitment = Commitment(
             mode: configuration.overcommit, totalPages: UInt64(frames.count))
         let cache = PageCache(
@@ -74,8 +79,7 @@ public final class Machine: @unchecked Sendable {
         let tables = PageTables(
             frames: frames, memory: memory, allocator: allocator, emptyTable: zeroFrame)
         let counts = MapCounts(frames: frames, batches: batches)
-        let tlb = TLB(cpuCount: cpus.count)
-        let unmapper = Unmapper(tables: tables, counts: counts, cache: cache, tlb: tlb)
+        let unmapper = Unmapper(.init(tables: tables, counts: counts, tlb: tlb))
         let groups = AnonGroups()
         let faults = FaultHandler(
             .init(
@@ -121,6 +125,7 @@ public final class Machine: @unchecked Sendable {
             state.pointee.largeFolios.deallocate()
             state.deinitialize(count: 1)
         }
+        spaces.tlb.caches?.deallocate()
         spaces.unmapper.deallocate()
         spaces.faults.deallocate()
         spaces.groups.deallocate()
@@ -197,6 +202,11 @@ extension MachineConfiguration {
                 part: .faultAroundPages,
                 problem: "\(faultAroundPages) pages around a fault are not possible",
                 remedy: "use a power of two up to 512")
+        }
+        guard tlbEntries >= 0, tlbEntries <= 65_536, tlbEntries.nonzeroBitCount <= 1 else {
+            throw ImpossibleMachine(
+                part: .tlbEntries, problem: "a TLB of \(tlbEntries) entries is not possible",
+                remedy: "use a power of two up to 65536, or 0 for no account")
         }
         guard maxMapCount >= 1 else {
             throw ImpossibleMachine(

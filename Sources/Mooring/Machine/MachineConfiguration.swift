@@ -29,6 +29,20 @@ public struct MachineConfiguration: Sendable {
     public var maxMapCount = 65530
     /// How many pages a read fault on a file may map at once: a power of two, 1 for none around.
     public var faultAroundPages = 16
+    /// How many translations the machine remembers of each CPU's TLB: a power of two, 0 for none.
+    ///
+    /// It changes no result. A machine that remembers stops the program where a CPU uses a
+    /// translation after the flush that withdrew it, or a frame is freed under one, and
+    /// ``Machine/audit()`` finds any that disagrees with its page-table entry. Checked builds
+    /// remember 64 unless told otherwise, others none.
+    public var tlbEntries = MachineConfiguration.usualTLBEntries
+
+    #if DEBUG || Checks
+        private static let usualTLBEntries = 64
+    #else
+        private static let usualTLBEntries = 0
+    #endif
+
     /// What steps cost in virtual time.
     public var costs = CostTable()
 
@@ -46,7 +60,7 @@ public struct MachineConfiguration: Sendable {
 public struct ImpossibleMachine: Error, CustomStringConvertible, Sendable {
     /// A part of the configuration.
     public enum Part: Sendable {
-        case memory, nodes, cpus, maxMapCount, faultAroundPages
+        case memory, nodes, cpus, maxMapCount, faultAroundPages, tlbEntries
     }
 
     /// What has to change.

@@ -120,6 +120,28 @@ struct TableRef {
     @inline(__always)
     func take(_ index: Int) -> Entry { Entry(bits: word(index).exchange(0)) }
 
+    /// The part of the entries of `start..<end` that begins and ends with one that is not empty.
+    @inline(__always)
+    func occupied(from start: UInt64, to end: UInt64) -> ClosedRange<Int>? {
+        var first = TableLevel.pte.index(of: start)
+        var last = TableLevel.pte.index(of: end - 1)
+        while self[first].isEmpty {
+            if first == last { return nil }
+            first += 1
+        }
+        while self[last].isEmpty { last -= 1 }
+        return first...last
+    }
+
+    /// The addresses that entries map, in the same PTE table as `address`.
+    @inline(__always)
+    static func addresses(of entries: ClosedRange<Int>, near address: UInt64) -> FlushRange {
+        let base = address & ~(1 << TableLevel.pmd.rawValue - 1)
+        let start = base + UInt64(entries.lowerBound) << pageShift
+        let end = base + UInt64(entries.upperBound + 1) << pageShift
+        return FlushRange(start..<end)
+    }
+
     /// Takes the table's lock.
     @inline(__always)
     func lock(on cpu: CPU, nests: Bool = false) {

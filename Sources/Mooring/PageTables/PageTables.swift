@@ -64,6 +64,13 @@ struct PageTables {
         return table(pfn)
     }
 
+    /// The entry that a processor finds for an address below ``userTop``; empty where a table is
+    /// missing.
+    func entry(root: PFN, _ address: UInt64) -> Entry {
+        guard let table = find(root: root, address) else { return .empty }
+        return Entry(bits: table.word(TableLevel.pte.index(of: address)).loadAcquiring())
+    }
+
     /// The first PTE table that covers an address from `address` up to `end`; moves `address` on
     /// to the first address that it covers.
     ///
@@ -121,6 +128,18 @@ struct PageTables {
         return makeBelow(upper, .pud, in: space, address, on: cpu)
     }
 
+    /// Whether the root has a table below it that covers an address.
+    func hasUppermost(root: PFN, _ address: UInt64) -> Bool {
+        !table(root)[TableLevel.pgd.index(of: address)].isEmpty
+    }
+
+    /// Makes the table below the root that covers an address, if missing; `false` when no frame is
+    /// left.
+    func makeUppermost(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> Bool {
+        guard let root = makeRoot(of: space, on: cpu) else { return false }
+        return makeBelow(root, .pgd, in: space, address, on: cpu) != nil
+    }
+
     /// The root of an address space, made if there are no tables yet.
     @inline(__always)
     private func makeRoot(of space: AddressSpace, on cpu: CPU) -> TableRef? {
@@ -167,17 +186,43 @@ struct PageTables {
         return table(entry.frame)
     }
 
-    /// Frees the tables below the root that cover an address in `start..<end` and nothing outside
+    /// As ``nextTable(root:_:end:)``, with the table of another address space that covers the same
+    /// addresses.
+    ///
+    /// LINUX: fork makes the tables of every level that the parent has, though they hold nothing.
+    func nextTable(
+        root: PFN, _ address: inout UInt64, end: UInt64, mirroredIn child: AddressSpace,
+        on cpu: CPU
+    ) throws(Errno) -> (source: TableRef, copy: TableRef)? {
+        while address < end {
+            var pfn = root
+            var copy: TableRef?
+            var level = TableLevel.pgd
+            while step(&pfn, level.index(of: address)) {
+                guard let upper = copy ?? makeRoot(of: child, on: cpu),
+                    let lower = makeBelow(upper, level, in: child, address, on: cpu)
+                else { throw .ENOMEM }
+                guard let below = level.below else { return (table(pfn), lower) }
+                copy = lower
+                level = below
+            }
+            address = level.next(after: address)
+        }
+        return nil
+    }
+
+    /// Unlinks the tables below the root that cover an address in `start..<end` and nothing outside
     /// of `floor..<ceiling`, which holds no VMA.
     ///
-    /// The caller holds the address space's lock exclusively.
-    func freeTables(
+    /// The caller holds the address space's lock exclusively, and frees them after a flush: a
+    /// processor may remember the way that led to them.
+    func unlinkTables(
         in space: AddressSpace, from start: UInt64, to end: UInt64, floor: UInt64,
-        ceiling: UInt64, on cpu: CPU
+        ceiling: UInt64, into unlinked: inout UnlinkedTables
     ) {
         guard space.root != emptyTable else { return }
         let gap = Gap(start: start, end: end, floor: floor, ceiling: ceiling)
-        freeTables(space, table(space.root), .pgd, base: 0, gap, on: cpu)
+        unlinkTables(space, table(space.root), .pgd, base: 0, gap, &unlinked)
         space.noteTablesChanged()
     }
 
@@ -189,9 +234,9 @@ struct PageTables {
         let ceiling: UInt64
     }
 
-    private func freeTables(
+    private func unlinkTables(
         _ space: AddressSpace, _ table: TableRef, _ level: TableLevel, base: UInt64, _ gap: Gap,
-        on cpu: CPU
+        _ unlinked: inout UnlinkedTables
     ) {
         guard table.frame.liveEntries > 0 else { return }
         let size = UInt64(1) << level.rawValue
@@ -205,16 +250,36 @@ struct PageTables {
             let start = base + UInt64(index) << level.rawValue
             let child = self.table(entry.frame)
             if let below = level.below {
-                freeTables(space, child, below, base: start, gap, on: cpu)
+                unlinkTables(space, child, below, base: start, gap, &unlinked)
             }
             guard gap.floor <= start, start + size <= gap.ceiling else { continue }
-            assert(child.frame.liveEntries == 0, "a table is freed while it has live entries")
+            assert(child.frame.liveEntries == 0, "a table is unlinked while it has live entries")
             table.set(index, .empty)
             table.frame.liveEntries -= 1
             space.tableCount.subtract(1)
-            freeTable(entry.frame, on: cpu)
+            child.frame.next = unlinked.first
+            unlinked.first = entry.frame
+            unlinked.range.include(FlushRange(start..<start))
         }
     }
+
+    /// Frees tables that were unlinked, and leaves none.
+    func free(_ unlinked: inout UnlinkedTables, on cpu: CPU) {
+        while unlinked.first != .none {
+            let table = unlinked.first
+            unlinked.first = frames[table].next
+            freeTable(table, on: cpu)
+        }
+        unlinked.range = FlushRange()
+    }
+}
+
+/// Page tables that nothing leads to any more and that wait for a flush.
+struct UnlinkedTables {
+    /// They are linked through `next` of their frames.
+    fileprivate(set) var first = PFN.none
+    /// The kernel counts where each began to what it flushes, and nothing of what it covered.
+    fileprivate(set) var range = FlushRange()
 }
 
 extension TableLevel {

@@ -179,6 +179,12 @@ struct AtomicField64 {
     }
 }
 
+/// A full fence, for places where each of two CPUs writes one word and then looks at the other's.
+enum MemoryFence {
+    @inline(__always)
+    static func full() { atomicMemoryFence(ordering: .sequentiallyConsistent) }
+}
+
 /// A counter that one CPU writes and any may read.
 struct CounterWord {
     let word: UnsafeMutablePointer<Atomic<Int64>>

@@ -7,7 +7,7 @@
 /// What a lock protects, in the order in which locks may be taken.
 package enum LockRank: UInt8, CaseIterable, Sendable {
     /// The virtual CPU itself: one host thread at a time runs on it, and everything that is per
-    /// CPU (lists of free frames, LRU batches, counters, the TLB) needs no other lock.
+    /// CPU (lists of free frames, LRU batches, counters) needs no other lock.
     case cpu
     /// The table of processes: spawning, forking and reaping.
     case processes
@@ -35,6 +35,9 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case lru
     /// The free lists of a zone.
     case zone
+    /// What one CPU's TLB is known to hold, on machines that keep account of it. Nesting: none; who
+    /// flushes or frees asks one CPU after another.
+    case tlb
     /// A slab's list of free objects: taken by anyone who needs an object, takes nothing.
     case slab
 }

@@ -19,6 +19,8 @@ package struct ProcessFigures: Equatable, Sendable {
     package var data: Int
     package var stack: Int
     package var executable: Int
+    /// Those of the executable pages that are the program's own.
+    package var code: Int
     /// Page-table pages, the root not counted: what VmPTE shows.
     package var tables: Int
     package var minorFaults: Int
@@ -43,6 +45,7 @@ extension ProcessFigures {
         data = state.pointee.dataPages
         stack = state.pointee.stackPages
         executable = state.pointee.executablePages
+        code = min(state.pointee.codePages, executable)
         tables = Int(space.tableCount.load())
         minorFaults = faults.all - faults.major
         majorFaults = faults.major

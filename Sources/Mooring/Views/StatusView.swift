@@ -11,7 +11,7 @@ extension Machine.Task {
         let name = enter { machine.processes.name(of: process, on: $0.cpu) }
         return inspect { space, _ in
             let figures = ProcessFigures(of: space)
-            let text = space.programTextPages
+            let text = figures.code
             let head = "Name:\t\(name)\nState:\tR (running)\nTgid:\t\(number)\nPid:\t\(number)\n"
             let lines: [(String, Int)] = [
                 ("VmPeak", figures.peakVirtual), ("VmSize", figures.virtual),
@@ -33,28 +33,7 @@ extension Machine.Task {
             let shared = figures.residentFile + figures.residentSharedMemory
             let data = figures.data + figures.stack
             return "\(figures.virtual) \(figures.resident) \(shared) "
-                + "\(space.programTextPages) 0 \(data) 0\n"
+                + "\(figures.code) 0 \(data) 0\n"
         }
-    }
-}
-
-extension AddressSpace {
-    /// Pages of the program's own code: what VmExe shows, and VmLib does not.
-    ///
-    /// The loader tells where the heap starts; the program is the file mapped last below it.
-    /// The lock is held.
-    var programTextPages: Int {
-        guard pointer.pointee.hasProgram else { return 0 }
-        let breakStart = pointer.pointee.breakStart
-        var program: FileRef?
-        forEachVMA { if $0.start < breakStart, let file = $0.file { program = file } }
-        guard let program else { return 0 }
-        var pages = 0
-        forEachVMA {
-            if $0.file == program, $0.flags.contains(.execute), !$0.flags.contains(.write) {
-                pages += $0.pageCount
-            }
-        }
-        return pages
     }
 }

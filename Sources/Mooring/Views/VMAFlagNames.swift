@@ -10,7 +10,7 @@ extension VMAFlags {
         (.guarded, "gu"), (.pfnMapped, "pf"), (.locked, "lo"), (.io, "io"), (.sequentialRead, "sr"),
         (.randomRead, "rr"), (.dontCopy, "dc"), (.dontExpand, "de"), (.lockOnFault, "lf"),
         (.accounted, "ac"), (.noReserve, "nr"), (.hugeTLB, "ht"), (.wipeOnFork, "wf"),
-        (.dontDump, "dd"), (.softDirty, "sd"), (.mixedMap, "mm"), (.hugePage, "hg"),
+        (.dontDump, "dd"), (.softDirty, "sd"), (.hugePage, "hg"),
         (.noHugePage, "nh"), (.mergeable, "mg"), (.droppable, "dp"), (.sealed, "sl"),
     ]
 

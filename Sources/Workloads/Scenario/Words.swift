@@ -6,12 +6,12 @@
 import Mooring
 
 /// A bit or number of a system call, as text.
-struct Word {
+package struct Word: Sendable {
     /// What a scenario writes.
-    let scenario: String
+    package let scenario: String
     /// What Linux's headers call it.
-    let linux: String
-    let value: UInt64
+    package let linux: String
+    package let value: UInt64
 
     init(_ scenario: String, _ linux: String, _ value: some BinaryInteger) {
         self.scenario = scenario
@@ -21,9 +21,9 @@ struct Word {
 }
 
 /// The tables.
-enum Words {
+package enum Words {
     // A combination stands before the bits that make it up.
-    static let map: [Word] = [
+    package static let map: [Word] = [
         Word("shared_validate", "MAP_SHARED_VALIDATE", MapFlags.sharedValidate.rawValue),
         Word("shared", "MAP_SHARED", MapFlags.shared.rawValue),
         Word("private", "MAP_PRIVATE", MapFlags.private.rawValue),
@@ -45,7 +45,7 @@ enum Words {
     ]
 
     // A scenario writes letters; the names are for strace's text.
-    static let protection: [Word] = [
+    package static let protection: [Word] = [
         Word("r", "PROT_READ", Protection.read.rawValue),
         Word("w", "PROT_WRITE", Protection.write.rawValue),
         Word("x", "PROT_EXEC", Protection.execute.rawValue),
@@ -54,27 +54,27 @@ enum Words {
         Word("none", "PROT_NONE", 0),
     ]
 
-    static let remap: [Word] = [
+    package static let remap: [Word] = [
         Word("maymove", "MREMAP_MAYMOVE", RemapFlags.mayMove.rawValue),
         Word("fixed", "MREMAP_FIXED", RemapFlags.fixed.rawValue),
         Word("dontunmap", "MREMAP_DONTUNMAP", RemapFlags.dontUnmap.rawValue),
     ]
 
-    static let lock: [Word] = [Word("onfault", "MLOCK_ONFAULT", LockFlags.onFault.rawValue)]
+    package static let lock: [Word] = [Word("onfault", "MLOCK_ONFAULT", LockFlags.onFault.rawValue)]
 
-    static let lockAll: [Word] = [
+    package static let lockAll: [Word] = [
         Word("current", "MCL_CURRENT", LockAllFlags.current.rawValue),
         Word("future", "MCL_FUTURE", LockAllFlags.future.rawValue),
         Word("onfault", "MCL_ONFAULT", LockAllFlags.onFault.rawValue),
     ]
 
-    static let sync: [Word] = [
+    package static let sync: [Word] = [
         Word("async", "MS_ASYNC", SyncFlags.async.rawValue),
         Word("invalidate", "MS_INVALIDATE", SyncFlags.invalidate.rawValue),
         Word("sync", "MS_SYNC", SyncFlags.sync.rawValue),
     ]
 
-    static let seals: [Word] = [
+    package static let seals: [Word] = [
         Word("seal", "F_SEAL_SEAL", FileSeals.seal.rawValue),
         Word("shrink", "F_SEAL_SHRINK", FileSeals.shrink.rawValue),
         Word("grow", "F_SEAL_GROW", FileSeals.grow.rawValue),
@@ -83,14 +83,14 @@ enum Words {
         Word("exec", "F_SEAL_EXEC", FileSeals.execute.rawValue),
     ]
 
-    static let attach: [Word] = [
+    package static let attach: [Word] = [
         Word("rdonly", "SHM_RDONLY", AttachFlags.readOnly.rawValue),
         Word("rnd", "SHM_RND", AttachFlags.round.rawValue),
         Word("remap", "SHM_REMAP", AttachFlags.remap.rawValue),
         Word("exec", "SHM_EXEC", AttachFlags.execute.rawValue),
     ]
 
-    static let advice: [Word] = [
+    package static let advice: [Word] = [
         Word("normal", "MADV_NORMAL", Advice.normal.rawValue),
         Word("random", "MADV_RANDOM", Advice.random.rawValue),
         Word("sequential", "MADV_SEQUENTIAL", Advice.sequential.rawValue),
@@ -114,9 +114,11 @@ enum Words {
         Word("populate_write", "MADV_POPULATE_WRITE", Advice.populateWrite.rawValue),
         Word("dontneed_locked", "MADV_DONTNEED_LOCKED", Advice.dontNeedLocked.rawValue),
         Word("collapse", "MADV_COLLAPSE", Advice.collapse.rawValue),
+        Word("guard_install", "MADV_GUARD_INSTALL", Advice.guardInstall.rawValue),
+        Word("guard_remove", "MADV_GUARD_REMOVE", Advice.guardRemove.rawValue),
     ]
 
-    static let resources: [Word] = [
+    package static let resources: [Word] = [
         Word("as", "RLIMIT_AS", Resource.addressSpace.rawValue),
         Word("data", "RLIMIT_DATA", Resource.data.rawValue),
         Word("memlock", "RLIMIT_MEMLOCK", Resource.memlock.rawValue),

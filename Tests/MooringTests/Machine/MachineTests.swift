@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import TestSupport
 import Testing
 
@@ -106,6 +107,32 @@ import Testing
         try machine.audit()
     }
 
+    @Test func `a machine filled completely takes at most 32 bytes of descriptor a frame`() async {
+        // In a process of its own, whose memory nobody else takes.
+        await #expect(processExitsWith: .success) {
+            let frames = 1 << 18
+            let machine = try Machine(.init(memory: .pages(UInt64(frames))))
+            let task = machine.spawn()
+            let region = try task.mmap(
+                length: .pages(UInt64(frames)), protection: [.read, .write],
+                flags: [.private, .anonymous])
+            // What a machine takes that has one page is not for that page's frame.
+            try task.access(region[0..<1], .write)
+            let before = try HostProcess.anonymousBytes()
+            let tablesBefore = machine.total(.pageTablePages)
+            #expect(throws: AccessFailure.self) { try task.access(region, .write) }
+            let taken = try HostProcess.anonymousBytes() - before
+            #expect(machine.freeMemory < .pages(UInt64(frames / 64)))
+
+            let tables = (machine.total(.pageTablePages) - tablesBefore) * Int(pageSize)
+            // The host's allocator rounds, and a slab may have grown by a chunk: not for a frame each.
+            #expect(taken - tables <= frames * 32 + 65_536)
+            // Nor is it less than what was written, or this would measure nothing.
+            #expect(taken - tables >= frames * 31)
+            try machine.audit()
+        }
+    }
+
     @Test func `a machine of 1 TiB is made in under 100 ms`() throws {
         let (time, machine) = try leastProcessorTime {
             try Machine(.init(memory: .tebibytes(1)))
@@ -117,6 +144,7 @@ import Testing
     @Test(arguments: [
         (ImpossibleMachine.Part.memory, "add memory"), (.nodes, "1 to 16"), (.cpus, "1 to 1024"),
         (.maxMapCount, "at least 1"), (.faultAroundPages, "a power of two"),
+        (.tlbEntries, "a power of two"),
     ]) func `an impossible machine is refused with what has to change`(
         part: ImpossibleMachine.Part, remedy: String
     ) throws {
@@ -127,6 +155,7 @@ import Testing
         case .cpus: configuration.cpus = 1025
         case .maxMapCount: configuration.maxMapCount = 0
         case .faultAroundPages: configuration.faultAroundPages = 3
+        case .tlbEntries: configuration.tlbEntries = 3
         }
         let error = #expect(throws: ImpossibleMachine.self) { try Machine(configuration) }
         #expect(try #require(error).part == part)
@@ -138,5 +167,15 @@ import Testing
         #expect(throws: ImpossibleMachine.self) {
             try Machine(MachineConfiguration(memory: .bytes(memory)))
         }
+    }
+}
+
+/// The process that runs the test, as the host's kernel sees it.
+private enum HostProcess {
+    /// How much memory of its own it has, which leaves out the pages of programs.
+    static func anonymousBytes() throws -> Int {
+        let text = try String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8)
+        let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("Anonymous:") })
+        return try #require(Int(line.split(separator: " ")[1])) << 10
     }
 }

@@ -81,12 +81,12 @@ private func layout(_ line: Substring) -> String {
         }
         let task = try makeTask()
         for (ours, theirs) in [(task.smaps(), host), (task.machine.meminfo(), memory)] {
-            // The same label, and a unit that ends in the same column.
+            // The same label, and a unit that ends in the same column where the number fits.
             func widths(_ text: String) -> [String: Int] {
                 Dictionary(
                     text.split(separator: "\n").filter { $0.hasSuffix(" kB") }.map {
                         (String($0.prefix { $0 != ":" }), $0.utf8.count)
-                    }, uniquingKeysWith: max)
+                    }, uniquingKeysWith: min)
             }
             let wanted = widths(theirs)
             for (name, width) in widths(ours) {

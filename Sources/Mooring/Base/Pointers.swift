@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that a handle points at.
+
+extension UnsafeMutablePointer {
+    /// Memory of its own for one value; `deallocate` gives it back.
+    ///
+    /// A mechanism keeps its constant parts so: held by value, they would be copied for every call.
+    init(holding value: consuming Pointee) {
+        self = .allocate(capacity: 1)
+        initialize(to: value)
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Conformance
+import Foundation
+import LinuxHost
+import Mooring
+import Workloads
+
+/// `mooring verify`.
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Carry out random operations on the engine and on this host's kernel.",
+        discussion: """
+            Results, error numbers, areas with their flags and figures are compared after each \
+            operation; every page, mincore and data now and then. The kernel is right. What \
+            differs is reduced to the fewest operations that show it and written as a scenario, \
+            which mooring run --on both replays.
+
+            The same seed, number of operations and jobs give the same work.
+            """)
+
+    @Option(help: "How many operations to compare.")
+    var ops = 30_000
+
+    @Option(help: "What the work is decided by; a fresh one, which is printed, unless told.")
+    var seed: UInt64?
+
+    @Option(help: "Only these calls, by commas: mmap,mlock2. What they work on is made besides.")
+    var calls: String?
+
+    @Option(help: "Whether to stop at the first disagreement or continue.")
+    var onMismatch: Reaction = .stop
+
+    @Option(help: "How many pairs of systems work at once.")
+    var jobs = 2
+
+    @Option(help: "Whether the engine's pages hold data, which is compared too: bytes or none.")
+    var contents: MachineSettings.Contents = .bytes
+
+    @Option(help: "Where to write the scenarios that are found.", completion: .directory)
+    var output = "."
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    /// What to do about a disagreement.
+    enum Reaction: String, ExpressibleByArgument, CaseIterable {
+        case stop
+        case `continue`
+    }
+
+    func validate() throws {
+        guard ops > 0 else { throw ValidationError("--ops counts operations.") }
+        guard (1...256).contains(jobs) else { throw ValidationError("--jobs is from 1 to 256.") }
+        _ = try chosenCalls()
+    }
+
+    private func chosenCalls() throws -> Set<CallKind> {
+        let known = CallCatalog.calls
+        guard let calls else { return Set(known) }
+        return Set(
+            try calls.split(separator: ",").map { name in
+                guard let call = known.first(where: { $0.rawValue == name }) else {
+                    throw ValidationError(
+                        "\(name) is not a call that can be verified. There are "
+                            + known.map(\.rawValue).joined(separator: ", ") + ".")
+                }
+                return call
+            })
+    }
+
+    func run() throws {
+        var options = VerificationOptions()
+        options.operations = ops
+        options.seed = seed ?? .random(in: 0...UInt64(UInt32.max))
+        options.calls = try chosenCalls()
+        options.continues = onMismatch == .continue
+        options.jobs = jobs
+        options.comparesBytes = contents == .bytes
+        let host: String
+        do { host = try KernelSystem().name } catch { throw CommandFailure("\(error)") }
+        let total = ops
+        let holdsBytes = options.comparesBytes
+        let systems = VerificationSystems(
+            engine: {
+                var configuration = MachineConfiguration(memory: .mebibytes(256))
+                configuration.contents = holdsBytes ? .bytes : .none
+                return try EngineSystem(configuration)
+            },
+            referee: { try KernelSystem() })
+        let start = Date()
+        let result: VerificationResult
+        do {
+            result = try Verification(options, on: systems) {
+                Terminal.progress("verify", min($0, total - 1), total)
+            }.run()
+        } catch {
+            Terminal.clearLine()
+            throw CommandFailure("\(error)")
+        }
+        Terminal.clearLine()
+        let seconds = Date().timeIntervalSince(start)
+        let files = try write(result.findings, referee: host)
+        let report = VerificationReport(
+            result, options, host: host, seconds: seconds, scenarios: files)
+        print(json ? try report.json() : report.text, terminator: "")
+        if result.disagreements > 0 { throw ExitCode(1) }
+    }
+
+    /// Writes what was found; returns the files' names.
+    private func write(_ findings: [Finding], referee: String) throws -> [String] {
+        try findings.map { finding in
+            let path = (output as NSString).appendingPathComponent(finding.fileName)
+            do {
+                try FileManager.default.createDirectory(
+                    atPath: output, withIntermediateDirectories: true)
+                try WorkFile.write(Array(finding.text(referee: referee).utf8), to: path)
+            } catch {
+                throw CommandFailure("\(path): \(error)")
+            }
+            return path
+        }
+    }
+}
+
+extension MachineSettings.Contents: ExpressibleByArgument {}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import class Foundation.ProcessInfo
+import LinuxHost
+import Mooring
+import TestSupport
+import Testing
+import Workloads
+
+@testable import Conformance
+
+@Suite(.serialized) struct `Verifying` {
+    private static func engine() throws -> EngineSystem {
+        var configuration = MachineConfiguration(memory: .mebibytes(256))
+        configuration.contents = .bytes
+        return try EngineSystem(configuration)
+    }
+
+    /// A fixed seed by default: a new disagreement with some kernel is a finding to look into, not
+    /// a reason for an unrelated change to fail.
+    private static func options(operations: Int) -> VerificationOptions {
+        var options = VerificationOptions()
+        options.operations =
+            ProcessInfo.processInfo.environment["MOORING_STRESS"].flatMap(Int.init) ?? operations
+        options.seed = SeededRandom.fromEnvironment(otherwise: 1).seed
+        return options
+    }
+
+    @Test(.enabled(if: Host.canBeAsked, "the host's kernel cannot be driven here"))
+    func `finds the engine and the host's kernel in agreement`() throws {
+        var options = Self.options(operations: 4000)
+        options.continues = true
+        print("Random work: MOORING_SEED=\(options.seed), \(options.operations) operations")
+        let systems = VerificationSystems(
+            engine: { try Self.engine() }, referee: { try KernelSystem() })
+        let result = try Verification(options, on: systems).run()
+        #expect(result.compared >= options.operations)
+        for finding in result.findings {
+            Issue.record("\(finding.text(referee: "the host's kernel"))")
+        }
+    }
+
+    @Test func `finds nothing between two engines, and what both jobs did`() throws {
+        var options = Self.options(operations: 2000)
+        options.jobs = 2
+        let systems = VerificationSystems(
+            engine: { try Self.engine() }, referee: { try Self.engine() })
+        let result = try Verification(options, on: systems).run()
+        #expect(result.disagreements == 0)
+        #expect(result.compared >= 2000)
+        #expect(result.coverage.combinationCount > 800)
+    }
+
+    @Test func `reduces a wrong answer to the operations that show it, as a scenario`() throws {
+        let options = Self.options(operations: 4000)
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: { WrongSystem(try Self.engine()) { $0 == .failed(.EEXIST) ? .value(0) : $0 } })
+        let result = try Verification(options, on: systems).run()
+        let finding = try #require(result.findings.first)
+        // A process, what leads to the mapping in the way, and what may not replace it.
+        #expect(finding.operations.count <= 8, "\(finding.text(referee: ""))")
+        #expect(finding.disagreement.truth == .value(0))
+        let scenario = try Scenario(parsing: finding.text(referee: "a wrong system"))
+        let summary = try Runner(system: Self.engine()).run(scenario)
+        #expect(summary.failureCount == 1)
+    }
+
+    @Test func `shows a state that is wrong by a claim that fails`() throws {
+        let options = Self.options(operations: 4000)
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { text in
+                    text.replacing("VmLck:\t       8 kB", with: "VmLck:\t      12 kB")
+                }
+            })
+        let result = try Verification(options, on: systems).run()
+        let finding = try #require(result.findings.first)
+        #expect(finding.disagreement.kind == "VmLck")
+        #expect(finding.operations.count <= 8)
+        let text = finding.text(referee: "a wrong system")
+        #expect(text.contains("VmLck == 12K"))
+        let summary = try Runner(system: Self.engine()).run(Scenario(parsing: text))
+        #expect(summary.failureCount == 1)
+    }
+
+    @Test func `counts what a host cannot do, and goes on`() throws {
+        let options = Self.options(operations: 1000)
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: { WrongSystem(try Self.engine(), refusing: .mlockall) })
+        let result = try Verification(options, on: systems).run()
+        #expect(result.disagreements == 0)
+        #expect(result.skipped["mlockall is forbidden here", default: 0] > 0)
+    }
+}
+
+/// A system that gives some wrong answers.
+private final class WrongSystem: MemorySystem {
+    private let system: EngineSystem
+    private let outcome: (Outcome) -> Outcome
+    private let text: (String) -> String
+    private let refused: CallKind?
+    let name = "a wrong system"
+
+    init(_ system: EngineSystem, outcome: @escaping (Outcome) -> Outcome) {
+        self.system = system
+        self.outcome = outcome
+        text = { $0 }
+        refused = nil
+    }
+
+    init(_ system: EngineSystem, text: @escaping (String) -> String) {
+        self.system = system
+        self.text = text
+        outcome = { $0 }
+        refused = nil
+    }
+
+    init(_ system: EngineSystem, refusing refused: CallKind) {
+        self.system = system
+        self.refused = refused
+        outcome = { $0 }
+        text = { $0 }
+    }
+
+    func perform(_ operation: Operation) throws -> Outcome {
+        if operation.call.kind == refused {
+            throw SystemFailure("\(operation.call.name) is forbidden here")
+        }
+        return outcome(try system.perform(operation))
+    }
+
+    func kill(_ process: ProcessID) { system.kill(process) }
+
+    func text(_ view: ProcessView, of process: ProcessID) throws -> String {
+        text(try system.text(view, of: process))
+    }
+
+    func pagemap(of process: ProcessID, address: UInt64, pages: Int) throws -> [UInt64] {
+        try system.pagemap(of: process, address: address, pages: pages)
+    }
+
+    func sample(of process: ProcessID) throws -> ProcessSample { try system.sample(of: process) }
+    func text(_ view: MachineView) throws -> String { try system.text(view) }
+}
