@@ -29,7 +29,7 @@ struct BenchCommand: ParsableCommand {
     var filter: String?
 
     @Option(help: ArgumentHelp("How many samples of each to take.", valueName: "n"))
-    var samples = 7
+    var samples = 15
 
     @Option(
         help: ArgumentHelp(

@@ -101,18 +101,28 @@ struct AddressSpaces {
                 current, from: current.start, to: current.end, into: &gathering, on: cpu)
             vma = current.next
         }
+        if Mutation.freesTablesFirst.isActive {
+            unlinkAllTables(into: &gathering)
+            unmapper.finish(&gathering, on: cpu)
+            gathering = unmapper.begin(in: space, isEnding: true, on: cpu)
+        }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
         while let last = space.tree.last {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.unlinkTables(
-            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
-            into: &gathering.tables)
+        unlinkAllTables(into: &gathering)
         unmapper.finish(&gathering, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
+    }
+
+    /// Gathers every table but the root.
+    private func unlinkAllTables(into gathering: inout Gathering) {
+        tables.unlinkTables(
+            in: gathering.space, from: 0, to: PageTables.userTop, floor: 0,
+            ceiling: PageTables.userTop, into: &gathering.tables)
     }
 
     // MARK: Populating

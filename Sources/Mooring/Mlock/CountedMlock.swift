@@ -24,8 +24,8 @@ struct CountedMlock: MlockPolicy {
 
     @inline(__always)
     func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        batches.markLocked(frame, on: cpu)
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.marksLate.isActive { batches.markLocked(frame, on: cpu) }
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         batches.requestTakingReference(.mlock, pfn, on: cpu)
     }
 
@@ -38,7 +38,7 @@ struct CountedMlock: MlockPolicy {
     /// Nothing changes at once; the drain decides by the count.
     @inline(__always)
     func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         batches.requestTakingReference(.munlock, pfn, on: cpu)
     }
 
@@ -57,6 +57,7 @@ extension LRUBatches {
     /// `isNew` says that no batch of additions has the frame: it is listed here.
     @inline(__always)
     func countLock(_ pfn: PFN, _ frame: FrameRef, isNew: Bool, node: Int, on cpu: CPU) {
+        if Mutation.marksLate.isActive { markLocked(frame, on: cpu) }
         let isPaid = payDebt(of: frame)
         let isListed = frame.has(.onLRU)
         // RACE: the frame is in another CPU's batch of additions, or isolated. Whoever puts it on a
@@ -124,6 +125,7 @@ extension LRUBatches {
     /// has its reference since before the request at hand was made.
     @inline(never)
     private func owe(_ frame: FrameRef) {
+        if Mutation.owesNothing.isActive { return }
         // ORDER: counts first. A page cache clears its mark before it drops its reference.
         let counts = frame.counts.loadAcquiring()
         let references = Int(UInt32(truncatingIfNeeded: counts)) - Int(counts >> 32)
