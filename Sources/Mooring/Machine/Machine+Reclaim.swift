@@ -31,6 +31,9 @@ extension Machine {
     /// How many frames reclaim has looked at.
     package var framesScanned: Int { total(.pgscanAnon) + total(.pgscanFile) }
 
+    /// How many frames reclaim has freed.
+    package var framesReclaimed: Int { total(.pgstealAnon) + total(.pgstealFile) }
+
     /// Waits, on CPU 0, for everything that is being written.
     package func endWrites() {
         withCPU(0) { cpu in
