@@ -182,6 +182,8 @@ extension AddressSpaces {
         if wasLocked, !isLocked, unlocksFirst {
             countLock(.munlock, space, from: start, to: end, on: cpu)
         }
+        let countsFirst = Mutation.countsLockFirst.isActive
+        if countsFirst, isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
         let merged: VMARef
         do {
             merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
@@ -194,7 +196,9 @@ extension AddressSpaces {
         if wasLocked, !isLocked, !unlocksFirst {
             countLock(.munlock, space, from: start, to: end, on: cpu)
         }
-        if isLocked, !wasLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
+        if isLocked, !wasLocked, !countsFirst {
+            countLock(.mlock, space, from: start, to: end, on: cpu)
+        }
         return merged
     }
 

@@ -121,15 +121,17 @@ struct PageCache {
             return .refused
         }
         prepare(frame, of: file, offset)
+        let wasLocked = Mutation.judgesSegmentEarly.isActive && file.pointer.pointee.isLocked
 
         file.cacheLock.lock(.pageCache, on: cpu)
         let isGone = offset >= file.pageCount
         let other = isGone ? PFN.none : file.index.lookup(offset)
-        if !isGone, other == .none {
+        if !isGone, other == .none || Mutation.bringsInWithoutLooking.isActive {
             let trace = file.index.trace(of: offset)
             // Under the lock, for another CPU may have changed and written the page since.
             if keepsBytes { fill(fresh, file, offset, trace) }
             insert(fresh, frame, file, offset, on: cpu)
+            if wasLocked { frame.set(.unevictable) }
             if trace?.swapSlot != nil { file.pointer.pointee.swappedPages -= 1 }
             file.cacheLock.unlock(.pageCache, on: cpu)
             if let slot = trace?.swapSlot {

@@ -8,7 +8,7 @@
 //            one a file), and over who lets go of a segment last.
 
 /// The flat state behind ``SegmentLocks``.
-private struct SegmentLocksState {
+struct SegmentLocksState {
     var lockedPages: [UInt32: Int] = [:]
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
@@ -19,14 +19,22 @@ struct SegmentLocks {
     private let state: UnsafeMutablePointer<SegmentLocksState>
 
     init() {
-        state = .allocate(capacity: 1)
+        // As for the table of processes: what holds references is not in memory that is put back.
+        let buffer = UnsafeMutableBufferPointer<SegmentLocksState>.allocate(capacity: 1)
+        state = buffer.baseAddress.unsafelyUnwrapped
         state.initialize(to: SegmentLocksState())
+    }
+
+    /// All of it: for an explorer that puts a machine back to what it was.
+    var contents: SegmentLocksState {
+        get { state.pointee }
+        nonmutating set { state.pointee = newValue }
     }
 
     /// Gives the memory back.
     func deallocate() {
         state.deinitialize(count: 1)
-        state.deallocate()
+        UnsafeMutableBufferPointer(start: state, count: 1).deallocate()
     }
 
     private var usersLock: SpinLock { SpinLock(at: UnsafeMutableRawPointer(state) + 8) }
@@ -86,7 +94,9 @@ struct SegmentLocks {
         usersLock.lock(.segments, on: cpu)
         defer { usersLock.unlock(.segments, on: cpu) }
         // RACE: the last of the others may be letting go; the lock decides who came first.
-        guard !segment.pointer.pointee.isDestroyed else { return false }
+        guard !segment.pointer.pointee.isDestroyed || Mutation.attachesToDestroyed.isActive else {
+            return false
+        }
         segment.references.add(1)
         return true
     }
