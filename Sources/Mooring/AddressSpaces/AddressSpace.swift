@@ -19,10 +19,12 @@ enum ResidentKind: Int {
 ///
 /// The atomic words come first, at the offsets that the accessors below name.
 struct AddressSpaceState {
-    var number: UInt32
+    /// What mlockall's future flag adds to new VMAs.
+    // First, since only calls that change VMAs touch it: the thread sanitizer logs a change of any
+    // field at the record's address.
+    var futureLock: VMAFlags = []
     var writer: UInt32 = 0
     var upperLock: UInt32 = 0
-    var cpuCount: UInt32
     var tableCount: UInt64 = 0
     /// Changes whenever VMAs or tables may have gone: what slots remember is then void.
     var generation: UInt64 = 1
@@ -31,6 +33,7 @@ struct AddressSpaceState {
     var users: UInt64 = 1
     /// An atomic word; ``AddressSpace/root``.
     var root: PFN
+    var cpuCount: UInt32
     var tree: VMATree
     var slots: UnsafeMutableRawPointer
     var mapTop: UInt64
@@ -54,8 +57,7 @@ struct AddressSpaceState {
     /// An atomic word; ``AddressSpace/peakResident``.
     var peakResident: UInt64 = 0
     var peakTotal = 0
-    /// What mlockall's future flag adds to new VMAs.
-    var futureLock: VMAFlags = []
+    var number: UInt32
 }
 
 /// An address space.
@@ -71,14 +73,14 @@ struct AddressSpace: Equatable {
     @inline(__always)
     var lock: SharedLock {
         SharedLock(
-            writer: (raw + 4).assumingMemoryBound(to: SharedLock.Word.self),
+            writer: (raw + 8).assumingMemoryBound(to: SharedLock.Word.self),
             readers: pointer.pointee.slots, stride: AddressSpace.slotStride,
             count: Int(pointer.pointee.cpuCount))
     }
 
     /// The lock of the upper tables.
     @inline(__always)
-    var upperLock: SpinLock { SpinLock(at: raw + 8) }
+    var upperLock: SpinLock { SpinLock(at: raw + 12) }
 
     /// How many page-table pages there are below the root.
     @inline(__always)

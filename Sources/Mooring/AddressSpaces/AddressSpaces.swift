@@ -64,9 +64,10 @@ struct AddressSpaces {
             as: UInt8.self, repeating: 0, count: AddressSpace.slotStride * cpuCount)
         object.initialize(
             to: AddressSpaceState(
-                number: number, cpuCount: UInt32(cpuCount), root: tables.emptyTable,
+                root: tables.emptyTable, cpuCount: UInt32(cpuCount),
                 tree: VMATree(), slots: slots, mapTop: limits.defaultMapTop,
-                breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart))
+                breakStart: limits.defaultBreakStart, breakEnd: limits.defaultBreakStart,
+                number: number))
         return AddressSpace(pointer: object)
     }
 
