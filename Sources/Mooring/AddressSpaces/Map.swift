@@ -7,6 +7,8 @@ struct OpenFile {
     let file: FileRef
     /// What the descriptor may be used for.
     let access: Protection
+    /// The number of the attachment, where it is a segment.
+    var attachment: UInt32 = 0
 }
 
 extension AddressSpaces {
@@ -119,7 +121,8 @@ extension AddressSpaces {
         var new = NewVMA(
             start: start, end: start + size, flags: vmaFlags,
             pageOffset: isAnonymous ? start >> pageShift : offset >> pageShift,
-            file: isAnonymous ? nil : file?.file)
+            file: isAnonymous ? nil : file?.file,
+            attributes: VMAAttributes(attachment: isAnonymous ? 0 : file?.attachment ?? 0))
         if isSharedAnonymous {
             // Shared anonymous memory is a file that only its mappings hold.
             let memory = cache.makeFile(
@@ -224,7 +227,7 @@ extension AddressSpaces {
             }
             guard address <= limits.userEnd - size else { throw .ENOMEM }
             guard address.isPageAligned else { throw .EINVAL }
-            if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
+            try checkLowest(caller, address)
             if flags.contains(.fixedNoReplace),
                 pagesMapped(from: address, to: address + size, in: space) > 0
             {
@@ -251,6 +254,11 @@ extension AddressSpaces {
         }
         guard let found = isLow ? lowGap(space, size) : gap(space, size) else { throw .ENOMEM }
         return found
+    }
+
+    /// Refuses the lowest page, where a null pointer shall not find anything, without CAP_SYS_RAWIO.
+    func checkLowest(_ caller: Caller, _ address: UInt64) throws(Errno) {
+        if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
     }
 
     /// Where MAP_32BIT looks for room.

@@ -92,7 +92,7 @@ extension AddressSpaces {
         guard rights.isSubset(of: old.permitted) else { throw .EACCES }
         if rights == old.intersection(.rights) { return vma }
         // The kernel's own pages (vdso) cannot be changed.
-        guard vma.rest.pointee.name.isChangeable else { throw .EINVAL }
+        guard vma.attributes.name.isChangeable else { throw .EINVAL }
 
         let pages = Int((end - start) >> pageShift)
         var new = old.subtracting(.rights).union(rights)
@@ -130,6 +130,8 @@ extension AddressSpaces {
         // LINUX: shared memory, which a lock only reads, is as present as it was.
         if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]) {
             rest.populated = (rest.populated?.lowerBound ?? start)..<end
+            // The kernel populates at once, and so decides the group before later VMAs change.
+            groups.prepare(merged, in: space, on: caller.cpu)
         }
         return merged
     }

@@ -250,8 +250,11 @@ extension AddressSpaces {
                     !flags.isPrivateWritable || caller.mayGrowData(by: request.newPages)
                 else { throw .ENOMEM }
             }
-            // The destination may have been a part of the source's VMA.
-            guard let vma = space.tree.find(request.address) else { throw .EFAULT }
+            // The destination may have been a part of the source's VMA, or with an old size of 0 all
+            // of it.
+            guard let vma = space.tree.find(request.address), vma.start <= request.address else {
+                throw .EFAULT
+            }
             if case .duplicate = mode {
                 addTarget(for: vma, request, at: new, mode, space, on: cpu)
             } else {
@@ -280,7 +283,10 @@ extension AddressSpaces {
     private func placeMove(
         _ caller: Caller, _ vma: VMARef, _ request: RemapRequest
     ) throws(Errno) -> UInt64 {
-        if request.flags.contains(.fixed) { return request.newAddress }
+        if request.flags.contains(.fixed) {
+            try checkLowest(caller, request.newAddress)
+            return request.newAddress
+        }
         return try place(
             caller, request.flags.contains(.dontUnmap) ? request.newAddress : 0,
             request.newLength, vma.flags.contains(.shared) ? .shared : .private, file: vma.file,
@@ -337,8 +343,8 @@ extension AddressSpaces {
                 start: new, end: new + request.newLength, flags: source.flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
-                file: source.file, name: source.rest.pointee.name, policy: source.policy,
-                source: source, mayJoinSource: mode != .move),
+                file: source.file, attributes: source.attributes, source: source,
+                mayJoinSource: mode != .move),
             to: space, on: cpu)
     }
 

@@ -13,8 +13,7 @@ extension AddressSpaces {
         var flags: VMAFlags
         var pageOffset: UInt64
         var file: FileRef?
-        var name: VMAName = .none
-        var policy = NodePolicy.default
+        var attributes = VMAAttributes()
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
         /// Whether it may become a part of its source, which stays.
@@ -76,7 +75,7 @@ extension AddressSpaces {
                 file: new.file.map { UnsafeMutableRawPointer($0.pointer) }, rest: vmaRests[number]))
         object.pointee.rest.initialize(
             to: VMARest(
-                addressSpace: space, number: number, name: new.name, policy: new.policy))
+                addressSpace: space, number: number, attributes: new.attributes))
         new.file?.references.add(1)
         return VMARef(pointer: object)
     }
@@ -115,7 +114,7 @@ extension AddressSpaces {
             NewVMA(
                 start: original.start, end: original.end, flags: flags,
                 pageOffset: original.pageOffset, file: original.file,
-                name: original.rest.pointee.name, policy: original.policy),
+                attributes: original.attributes),
             in: child, on: cpu)
         child.tree.insert(copy)
         linkFile(copy, on: cpu)
@@ -175,7 +174,7 @@ extension AddressSpaces {
             NewVMA(
                 start: address, end: vma.end, flags: vma.flags,
                 pageOffset: vma.pageOffset(of: address), file: vma.file,
-                name: vma.rest.pointee.name, policy: vma.policy),
+                attributes: vma.attributes),
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
@@ -191,7 +190,7 @@ extension AddressSpaces {
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
         low.flags.isAlike(high.flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
+            && low.attributes == high.attributes
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
@@ -205,7 +204,7 @@ extension AddressSpaces {
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
         vma.flags.isAlike(new.flags) && vma.file == new.file
-            && vma.rest.pointee.name == new.name && vma.policy == new.policy
+            && vma.attributes == new.attributes
             && vma.flags.isDisjoint(with: .special)
             && (isAbove
                 ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
@@ -318,9 +317,9 @@ extension AddressSpaces {
         _ policy: NodePolicy, of vma: VMARef, from start: UInt64, to end: UInt64,
         in space: AddressSpace, on cpu: CPU
     ) throws(Errno) -> VMARef {
-        guard policy != vma.policy else { return vma }
+        guard policy != vma.attributes.policy else { return vma }
         let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
-        target.policy = policy
+        target.attributes.policy = policy
         return mergeWithNeighbours(target, in: space, on: cpu)
     }
 
@@ -361,7 +360,7 @@ extension AddressSpaces {
         let low = isAbove ? vma : neighbour
         let high = isAbove ? neighbour : vma
         return neighbour.flags.isAlike(flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
+            && low.attributes == high.attributes
             && flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
             && canShareGroup(low, high)

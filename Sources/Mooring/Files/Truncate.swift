@@ -36,6 +36,10 @@ struct Truncation {
         if first < pastLast {
             cache.remove(file, from: first, through: pastLast - 1, on: cpu)
             unmap(file, from: first, through: pastLast - 1, scope: .filePages, on: cpu)
+        } else if pastLast == 0 {
+            // LINUX: the end of whole pages that a hole inside the first page has is one before the
+            // file's start, which is taken for no end: all pages are unmapped, though kept.
+            unmap(file, from: first, through: .max, scope: .filePages, on: cpu)
         }
         if first > pastLast {
             clear(file, from: offset, to: end, on: cpu)
