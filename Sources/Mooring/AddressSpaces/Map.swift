@@ -64,8 +64,12 @@ extension AddressSpaces {
         let size = length.roundedUpToPages
         guard size != 0, size <= limits.userEnd else { throw .ENOMEM }
         if space.tree.count > limits.mapCount { throw .ENOMEM }
+        var hint = address
+        if flags.isDisjoint(with: [.fixed, .fixedNoReplace]), hint >= pageSize {
+            hint = max(hint, limits.lowestAddress)
+        }
         let start = try place(
-            caller, address, size, flags, file: isAnonymous ? nil : file?.file, offset: offset)
+            caller, hint, size, flags, file: isAnonymous ? nil : file?.file, offset: offset)
         let pages = Int(size >> pageShift)
 
         var vmaFlags = VMAFlags(protection)
@@ -238,8 +242,7 @@ extension AddressSpaces {
         let isLow = flags.contains(.low32Bit)
         let end = isLow ? Self.low32BitRoom.upperBound : limits.userEnd
         guard size <= end else { throw .ENOMEM }
-        var hint = address.pageAligned
-        if hint != 0 { hint = max(hint, limits.lowestAddress) }
+        let hint = address.pageAligned
         if hint != 0, hint <= end - size,
             space.tree.isFree(start: hint, end: hint + size),
             space.tree.find(hint + size).map({ $0.guardedStart >= hint + size }) ?? true

@@ -88,6 +88,8 @@ extension AddressSpaces {
         let space = caller.space
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
+        let policy = NodePolicy(requested: mode, nodes)
+        let isStrict = flags == NodeFlags.strict && policy != .default
         var current = address
         while current < end {
             guard let vma = space.tree.find(current), vma.start < end else {
@@ -95,14 +97,16 @@ extension AddressSpaces {
                 if mode == 0, current > address { return }
                 throw .EFAULT
             }
-            guard vma.start <= current || mode == 0 else { throw .EFAULT }
+            // A hole behind an area is found before the area's pages are looked at.
+            let isEnded = vma.end < end && vma.next?.start != vma.end
+            guard vma.start <= current && !isEnded || mode == 0 else { throw .EFAULT }
+            if isStrict,
+                hasPage(
+                    from: current, to: min(end, vma.end), outside: policy.nodes, in: space)
+            {
+                throw .EIO
+            }
             current = vma.end
-        }
-        let policy = NodePolicy(requested: mode, nodes)
-        if flags == NodeFlags.strict, policy != .default,
-            hasPage(from: address, to: end, outside: policy.nodes, in: space)
-        {
-            throw .EIO
         }
         current = address
         while current < end, let vma = space.tree.find(current) {

@@ -96,8 +96,8 @@ extension AddressSpaces {
         _ caller: Caller, _ vma: VMARef, _ request: RemapRequest
     ) throws(Errno) -> Remapped {
         guard vma.flags.contains(.mayShare) else { throw .EINVAL }
-        guard request.flags.contains(.mayMove) else { throw .ENOMEM }
         try checkGrowth(caller, vma, pages: request.newPages)
+        guard request.flags.contains(.mayMove) else { throw .ENOMEM }
         return try moveOne(caller, vma, request, .duplicate)
     }
 
@@ -209,7 +209,7 @@ extension AddressSpaces {
         account(vma.flags, pages: pages, in: space)
         rebound(vma, in: space, start: vma.start, end: end, on: caller.cpu)
         let isPopulated = vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
-        mergeWithNext(vma, in: space, on: caller.cpu)
+        mergeGrown(vma, in: space, on: caller.cpu)
         return Remapped(address: request.address, populated: isPopulated ? oldEnd..<end : nil)
     }
 
