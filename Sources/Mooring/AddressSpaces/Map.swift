@@ -121,12 +121,15 @@ extension AddressSpaces {
                 throw error
             }
         }
-        if vmaFlags.contains(.droppable) { vmaFlags.subtract(.lockMask) }
+        // LINUX: what cannot be locked joins no neighbour while it was to be.
+        let isApart = vmaFlags.contains(.droppable) && vmaFlags.contains(.locked)
+        if isApart { vmaFlags.subtract(.lockMask) }
         var new = NewVMA(
             start: start, end: start + size, flags: vmaFlags,
             pageOffset: isAnonymous ? start >> pageShift : offset >> pageShift,
             file: isAnonymous ? nil : file?.file,
-            attributes: VMAAttributes(attachment: isAnonymous ? 0 : file?.attachment ?? 0))
+            attributes: VMAAttributes(attachment: isAnonymous ? 0 : file?.attachment ?? 0),
+            isApart: isApart)
         if isSharedAnonymous {
             // Shared anonymous memory is a file that only its mappings hold.
             let memory = cache.makeFile(
@@ -170,7 +173,6 @@ extension AddressSpaces {
         case MapFlags.droppable.rawValue:
             guard flags.isDisjoint(with: [.locked, .growsDown, .hugeTLB]) else { throw .EINVAL }
             vmaFlags.formUnion([.droppable, .noReserve, .wipeOnFork, .dontDump])
-            vmaFlags.subtract(.lockMask)
         default: throw .EINVAL
         }
         // No pool of huge pages was reserved on this machine.

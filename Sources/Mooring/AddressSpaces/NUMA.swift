@@ -94,7 +94,7 @@ extension AddressSpaces {
         while current < end {
             guard let vma = space.tree.find(current), vma.start < end else {
                 // The default policy may be given to a range with holes, not to a hole.
-                if mode == 0, current > address { return }
+                if mode == 0, current > address { break }
                 throw .EFAULT
             }
             // A hole behind an area is found before the area's pages are looked at.
@@ -109,9 +109,10 @@ extension AddressSpaces {
             current = vma.end
         }
         current = address
-        while current < end, let vma = space.tree.find(current) {
+        while current < end, let vma = space.tree.find(current), vma.start < end {
             let part = try setPolicy(
-                policy, of: vma, from: current, to: min(end, vma.end), in: space, on: caller.cpu)
+                policy, of: vma, from: max(current, vma.start), to: min(end, vma.end), in: space,
+                on: caller.cpu)
             current = max(part.end, current + pageSize)
         }
     }

@@ -14,6 +14,8 @@ extension AddressSpaces {
         var pageOffset: UInt64
         var file: FileRef?
         var attributes = VMAAttributes()
+        /// Whether it joins no neighbour now.
+        var isApart = false
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
         /// Whether it may become a part of its source, which stays.
@@ -213,7 +215,7 @@ extension AddressSpaces {
 
     /// Whether a neighbour may reach over the place of a new VMA, its groups allowing.
     private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
-        guard isAlike(vma, to: new, isAbove: isAbove) else { return false }
+        guard !new.isApart, isAlike(vma, to: new, isAbove: isAbove) else { return false }
         guard let source = new.source else { return vma.hasAtMostOneLink }
         return (vma != source || new.mayJoinSource) && canShareGroup(vma, source)
     }
