@@ -15,13 +15,19 @@ let package = Package(
     name: "Mooring",
     products: [
         .library(name: "Mooring", targets: ["Mooring"]),
+        .library(name: "Explorer", targets: ["Explorer"]),
         .executable(name: "mooring", targets: ["MooringCLI"]),
     ],
     traits: [
         .trait(
             name: "Checks",
             description: "Lock-rank and invariant checks in release builds (always on in debug)."
-        )
+        ),
+        .trait(
+            name: "Exploration",
+            description: "What `mooring explore` needs of the engine (always on in debug).",
+            enabledTraits: ["Checks"]
+        ),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -48,10 +54,16 @@ let package = Package(
         ),
         .target(
             name: "Conformance", dependencies: ["Mooring", "Workloads"], swiftSettings: engine),
+        .target(name: "CExplorer"),
+        .target(name: "Explorer", dependencies: ["CExplorer"], swiftSettings: engine),
+        .target(
+            name: "Races", dependencies: ["Mooring", "Explorer", "CExplorer"],
+            swiftSettings: engine),
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
                 "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Conformance",
+                "Explorer", "Races",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -82,6 +94,9 @@ let package = Package(
             dependencies: ["Benchmarks", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
+        .testTarget(
+            name: "RacesTests", dependencies: ["Races", "Explorer"], swiftSettings: engine),
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],

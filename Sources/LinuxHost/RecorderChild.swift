@@ -2,6 +2,7 @@
 //
 // The programs that the recorder runs, and the folder that they leave their files in.
 
+import Foundation
 import Glibc
 
 /// A program that was started and has not been waited for.
@@ -56,33 +57,73 @@ struct ChildProcess {
 
     /// Waits for its end; interrupts it when the time is over.
     ///
-    /// perf then asks the recorded program to terminate and waits for it. A program that does not
-    /// obey is killed after a while.
+    /// perf then asks the recorded program to terminate and waits for it; what that program has
+    /// started is asked here. Whoever has not obeyed after ten seconds is killed.
     ///
     /// - Returns: Its exit status as a shell has it, and whether the time was over.
     func wait(atMost limit: Duration?) -> (status: Int32, limited: Bool) {
         let clock = ContinuousClock()
         let deadline = limit.map { clock.now.advanced(by: $0) }
+        var stopped: [pid_t] = []
         var limited = false
         while true {
             var status: Int32 = 0
             let result = waitpid(pid, &status, deadline == nil ? 0 : WNOHANG)
-            if result == pid { return (ChildProcess.shellStatus(status), limited) }
+            if result == pid {
+                if limited, let deadline { end(stopped, asked: deadline) }
+                return (ChildProcess.shellStatus(status), limited)
+            }
             if result < 0 && errno != EINTR { return (-1, limited) }
             if result == 0 {
                 if let deadline, clock.now >= deadline {
-                    if !limited { kill(pid, SIGINT) }
+                    if !limited {
+                        // Found before perf ends its child, which takes the tree apart.
+                        stopped = ChildProcess.descendants(of: pid)
+                        kill(pid, SIGINT)
+                        for process in stopped { kill(process, SIGTERM) }
+                    }
                     limited = true
-                    if clock.now >= deadline.advanced(by: .seconds(10)) { killChildren() }
+                    if clock.now >= deadline.advanced(by: patience) {
+                        for process in ChildProcess.descendants(of: pid) { kill(process, SIGKILL) }
+                    }
                 }
                 usleep(10_000)
             }
         }
     }
 
-    private func killChildren() {
-        let list = HostPath.contents("/proc/\(pid)/task/\(pid)/children") ?? ""
-        for child in list.split(separator: " ").compactMap({ pid_t($0) }) { kill(child, SIGKILL) }
+    /// How long a program may take to obey.
+    private let patience: Duration = .seconds(10)
+
+    /// Waits for the end of processes that were asked to terminate, and kills those that stay.
+    private func end(_ processes: [pid_t], asked: ContinuousClock.Instant) {
+        let clock = ContinuousClock()
+        while processes.contains(where: ChildProcess.isRunning) {
+            if clock.now >= asked.advanced(by: patience) {
+                for process in processes { kill(process, SIGKILL) }
+                return
+            }
+            usleep(10_000)
+        }
+    }
+
+    private static func isRunning(_ pid: pid_t) -> Bool {
+        // What follows the name in parentheses, which may hold anything; a zombie has ended.
+        guard let state = HostPath.contents("/proc/\(pid)/stat")?.split(separator: ")").last else {
+            return false
+        }
+        return !state.hasPrefix(" Z") && !state.hasPrefix(" X")
+    }
+
+    /// The processes that a process has started, and those have, and so on.
+    private static func descendants(of pid: pid_t) -> [pid_t] {
+        let tasks = "/proc/\(pid)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return threads.flatMap { thread -> [pid_t] in
+            let list = HostPath.contents("\(tasks)/\(thread)/children") ?? ""
+            let children = list.split(separator: " ").compactMap { pid_t($0) }
+            return children + children.flatMap(descendants)
+        }
     }
 
     private static func shellStatus(_ status: Int32) -> Int32 {

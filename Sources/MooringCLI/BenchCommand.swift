@@ -29,7 +29,7 @@ struct BenchCommand: ParsableCommand {
     var filter: String?
 
     @Option(help: ArgumentHelp("How many samples of each to take.", valueName: "n"))
-    var samples = 7
+    var samples = 15
 
     @Option(
         help: ArgumentHelp(
@@ -51,18 +51,27 @@ struct BenchCommand: ParsableCommand {
     func validate() throws {
         guard samples > 0 else { throw ValidationError("--samples must be at least 1.") }
         guard pages > 0 else { throw ValidationError("--pages must be at least 1.") }
+        guard !options.selected.isEmpty else {
+            throw ValidationError(
+                "No benchmark called \(filter ?? "") runs on \(on.rawValue); there are "
+                    + Benchmark.all.map(\.name).joined(separator: ", ") + ".")
+        }
     }
 
-    func run() throws {
-        if let instructions {
-            return try runOnceForInstructionCount(name: instructions, pages: pages)
-        }
+    private var options: BenchmarkOptions {
         var options = BenchmarkOptions()
         options.systems = on
         options.filter = filter
         options.samples = samples
         options.pages = pages
         options.includesSupplementary = all
+        return options
+    }
+
+    func run() throws {
+        if let instructions {
+            return try runOnceForInstructionCount(name: instructions, pages: pages)
+        }
         let isTerminal = isatty(STDERR_FILENO) != 0
         let runner = try BenchmarkRunner(options) { name, round, rounds in
             guard isTerminal else { return }

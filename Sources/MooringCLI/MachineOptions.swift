@@ -25,6 +25,17 @@ struct MachineOptions: ParsableArguments {
             valueName: "n"))
     var cpus: Int?
 
+    func validate() throws {
+        for (name, value, most) in [
+            ("--nodes", nodes, MachineConfiguration.maximumNodes),
+            ("--cpus", cpus, MachineConfiguration.maximumCPUs),
+        ] {
+            if let value, !(1...most).contains(value) {
+                throw ValidationError("\(name) is a number from 1 to \(most), not \(value).")
+            }
+        }
+    }
+
     /// What a machine has that nobody asked for anything else.
     private static let defaultMemory: UInt64 = 4 << 30
 

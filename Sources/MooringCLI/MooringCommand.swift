@@ -33,8 +33,8 @@ struct MooringCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, VerifyCommand.self, RecordCommand.self, ImportCommand.self,
-            BenchCommand.self, CountersCommand.self, FlagsCommand.self,
+            RunCommand.self, VerifyCommand.self, ExploreCommand.self, RecordCommand.self,
+            ImportCommand.self, BenchCommand.self, CountersCommand.self, FlagsCommand.self,
         ])
 }
 

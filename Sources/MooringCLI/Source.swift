@@ -28,13 +28,18 @@ struct Source {
                 let (recording, damage) = try Recording.recovering(
                     traceBytes: WorkFile.bytes(of: path))
                 Terminal.clearLine()
-                if let damage { Terminal.note("\(path): kept what stands before this: \(damage)") }
+                if let damage {
+                    Terminal.note(
+                        "\(path): kept what stands before byte \(damage.offset): "
+                            + damage.message)
+                }
                 workload = .recording(recording)
                 return
             }
             let (work, notes) = try WorkFile.load(path)
             Terminal.clearLine()
             for note in notes { Terminal.note("\(path): \(note)") }
+            guard !work.isEmpty else { throw EmptyWork() }
             workload = work
         } catch {
             throw CommandFailure(error is FileFailure ? "\(error)" : "\(path): \(error)")
@@ -72,4 +77,12 @@ struct Source {
     }
 
     private static let bundledName = "redis.mooring"
+}
+
+/// A file without a single statement or step.
+private struct EmptyWork: Error, CustomStringConvertible {
+    var description: String {
+        "there is nothing to carry out. Write a scenario (mooring run --language) or record a "
+            + "program (mooring record)."
+    }
 }

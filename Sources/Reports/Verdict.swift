@@ -78,7 +78,9 @@ struct Verdict: Hashable {
             parts.append("all \(Figures.count(summary.compared)) recorded outcomes are reproduced")
         }
         if summary.checked > 0 {
-            parts.append("all \(Figures.count(summary.checked, "claim")) hold")
+            parts.append(
+                summary.checked == 1
+                    ? "the one claim holds" : "all \(Figures.count(summary.checked)) claims hold")
         }
         if let comparison = report.comparison {
             let isWhole = !report.summaries.contains { summary in

@@ -45,9 +45,17 @@ private let canRecord = (try? Recorder.shortcomings()) != nil
             var options = Recorder.Options()
             // Opening the events alone takes seconds on a busy host.
             options.timeLimit = .seconds(12)
-            let result = try Recorder.record(command: ["sleep", "100"], to: path, options: options)
+            let note = path + ".pid"
+            defer { unlink(note) }
+            let program = ["sh", "-c", "sleep 100 & echo $! > '\(note)'; wait"]
+            let result = try Recorder.record(command: program, to: path, options: options)
             #expect(result.reachedTimeLimit)
-            #expect(result.recording.processes.map(\.name) == ["sleep"])
+            #expect(result.recording.processes.map(\.name).contains("sleep"))
+            let text = try String(contentsOfFile: note, encoding: .utf8)
+            let child = try #require(pid_t(text.filter(\.isNumber)))
+            // Reaped by the init of this host, or about to be.
+            let state = try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)
+            #expect(state == nil || state?.contains(") Z") == true, "\(state ?? "")")
         }
     }
 

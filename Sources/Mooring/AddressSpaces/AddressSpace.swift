@@ -120,7 +120,9 @@ struct AddressSpace: Equatable {
 
     /// Makes what slots remember void; the lock is held exclusively.
     @inline(__always)
-    func noteTablesChanged() { pointer.pointee.generation &+= 1 }
+    func noteTablesChanged() {
+        if !Mutation.keepsRemembering.isActive { pointer.pointee.generation &+= 1 }
+    }
 
     // MARK: Resident sizes
 

@@ -94,18 +94,28 @@ struct AddressSpaces {
                 current, from: current.start, to: current.end, into: &gathering, on: cpu)
             vma = current.next
         }
+        if Mutation.freesTablesFirst.isActive {
+            unlinkAllTables(into: &gathering)
+            unmapper.finish(&gathering, on: cpu)
+            gathering = unmapper.begin(in: space, isEnding: true, on: cpu)
+        }
         // ORDER: out of every reverse map before the tables go, so that no walk is inside one.
         while let last = space.tree.last {
             uncharge(last.flags, pages: last.pageCount)
             removeVMA(last, from: space, on: cpu)
         }
-        tables.unlinkTables(
-            in: space, from: 0, to: PageTables.userTop, floor: 0, ceiling: PageTables.userTop,
-            into: &gathering.tables)
+        unlinkAllTables(into: &gathering)
         unmapper.finish(&gathering, on: cpu)
         space.pointer.pointee.breakStart = 0
         space.pointer.pointee.breakEnd = 0
         space.pointer.pointee.futureLock = []
+    }
+
+    /// Gathers every table but the root.
+    private func unlinkAllTables(into gathering: inout Gathering) {
+        tables.unlinkTables(
+            in: gathering.space, from: 0, to: PageTables.userTop, floor: 0,
+            ceiling: PageTables.userTop, into: &gathering.tables)
     }
 
     // MARK: Populating
@@ -166,8 +176,8 @@ struct AddressSpaces {
         slot.place = place
         var address = start
         while address < end {
-            if let table = tableIfPresent(address, for: kind, space, slot) {
-                if kind == .write { markDirty(address, table, on: cpu) }
+            if let (table, entry) = entryIfPresent(address, for: kind, space, slot) {
+                if kind == .write, !entry.isDirty { markDirty(address, table, on: cpu) }
             } else {
                 let fault = Fault(
                     address: address, kind: kind, space: space, slot: slot, outline: place.outline,
@@ -178,7 +188,7 @@ struct AddressSpaces {
                 switch faults.resolve(fault) {
                 case .resolved:
                     // Resolved by someone else's fault, perhaps not as far as this one needs.
-                    if tableIfPresent(address, for: kind, space, slot) == nil { continue }
+                    if entryIfPresent(address, for: kind, space, slot) == nil { continue }
                 case .signal(let signal):
                     return PopulateFailure(address: address, reason: .init(signal))
                 case .growStack:
@@ -192,12 +202,11 @@ struct AddressSpaces {
 
     /// Marks a page dirty that was there for a write: nobody writes it, and the processor does not
     /// know of it.
+    @inline(never)
     private func markDirty(_ address: UInt64, _ table: TableRef, on cpu: CPU) {
-        let index = TableLevel.pte.index(of: address)
-        guard !table[index].isDirty else { return }
         table.lock(on: cpu)
         defer { table.unlock(on: cpu) }
-        let entry = table[index]
+        let entry = table[TableLevel.pte.index(of: address)]
         guard entry.isMapped, !entry.isUncounted, !entry.isDirty else { return }
         let frame = frames[entry.frame]
         if frame.has(.anonymous) {
@@ -207,11 +216,11 @@ struct AddressSpaces {
         }
     }
 
-    /// The table of a page that is there for an access, or `nil` where it is not.
+    /// The entry of a page that is there for an access, in its table, or `nil` where it is not.
     @inline(__always)
-    private func tableIfPresent(
+    private func entryIfPresent(
         _ address: UInt64, for kind: AccessKind, _ space: AddressSpace, _ slot: AddressSpaceSlot
-    ) -> TableRef? {
+    ) -> (TableRef, Entry)? {
         let region = address >> TableLevel.pmd.rawValue
         let table: TableRef
         if slot.region == region {
@@ -222,7 +231,7 @@ struct AddressSpaces {
             table = found
         }
         let entry = table[TableLevel.pte.index(of: address)]
-        return entry.isPresent && (kind != .write || entry.isWritable) ? table : nil
+        return entry.isPresent && (kind != .write || entry.isWritable) ? (table, entry) : nil
     }
 }
 

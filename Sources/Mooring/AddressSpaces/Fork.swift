@@ -20,8 +20,9 @@ extension AddressSpaces {
         let cpu = caller.cpu
         let child = makeSpace(on: cpu)
         do throws(Errno) {
-            parent.lock.lock(.addressSpace, on: cpu)
-            defer { parent.lock.unlock(.addressSpace, on: cpu) }
+            let shares = Mutation.forkShares.isActive
+            parent.lock.lock(.addressSpace, on: cpu, shares: shares)
+            defer { parent.lock.unlock(.addressSpace, on: cpu, shares: shares) }
             batches.drain(on: cpu)
             // Also after a failure: entries have lost the right to write by then.
             defer { tlb.flush(parent, .all, on: cpu) }
@@ -46,6 +47,9 @@ extension AddressSpaces {
         child.pointer.pointee.codePages = parent.pointer.pointee.codePages
         child.pointer.pointee.breakEnd = parent.pointer.pointee.breakEnd
         child.pointer.pointee.stackStart = parent.pointer.pointee.stackStart
+        if Mutation.forkInheritsFuture.isActive {
+            child.pointer.pointee.futureLock = parent.pointer.pointee.futureLock
+        }
     }
 
     private func copyVMA(

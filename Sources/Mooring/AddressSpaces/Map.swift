@@ -328,9 +328,13 @@ extension AddressSpaces {
         let huge: UInt64 = 2 << 20
         if let file {
             guard file.kind == .disk else { return nil }
-            let end = offset &+ size
-            let firstWhole = (offset &+ (huge - 1)) & ~(huge - 1)
-            guard end > firstWhole, end - firstWhole >= huge else { return nil }
+            // LINUX: offsets are signed. What follows the last of them counts as before all others,
+            // so that the last huge page of them all is aligned however little of it is mapped.
+            let end = Int64(bitPattern: offset &+ size)
+            let firstWhole = Int64(bitPattern: (offset &+ (huge - 1)) & ~(huge - 1))
+            guard end > firstWhole, UInt64(bitPattern: end &- firstWhole) >= huge else {
+                return nil
+            }
         } else {
             guard hint == 0, size % huge == 0, !isShared else { return nil }
         }

@@ -60,7 +60,7 @@ extension AddressSpaces {
         of vma: VMARef, from old: UInt64, to new: UInt64, end: UInt64, in space: AddressSpace,
         on cpu: CPU
     ) {
-        let file = vma.file
+        let file = Mutation.movesUnseen.isActive ? nil : vma.file
         let groupLock = vma.firstLink?.pointee.group.lock
         var moved = 0
         var address = old

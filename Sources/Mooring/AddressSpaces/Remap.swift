@@ -61,6 +61,9 @@ extension AddressSpaces {
                 try unmapLocked(
                     space, from: request.newAddress, to: request.newAddress + request.newLength,
                     on: caller.cpu)
+                // It may have been what was to be moved.
+                guard let vma = space.tree.find(request.address), vma.start <= request.address
+                else { throw .EFAULT }
             }
             throw .EINVAL
         }
@@ -265,7 +268,9 @@ extension AddressSpaces {
             throw error
         }
         // What stood between the new place and a neighbour may be gone.
-        if let target = space.tree.find(new) { mergeWithNeighbours(target, in: space, on: cpu) }
+        if mode == .move, let target = space.tree.find(new) {
+            mergeWithNeighbours(target, in: space, on: cpu)
+        }
         guard flags.contains(.locked), !flags.contains(.lockOnFault) else {
             return Remapped(address: new)
         }

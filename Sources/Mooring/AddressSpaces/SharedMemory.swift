@@ -71,7 +71,8 @@ extension AddressSpaces {
         var attachment: UInt32?
         var end = UInt64.max
         var vma = space.tree.find(address)
-        while let current = vma, current.start < end {
+        // LINUX: what has grown beyond the segment stays, unless it comes first.
+        while let current = vma, attachment == nil || current.end <= end {
             vma = current.next
             guard let file = current.file, file.isSegment,
                 current.attributes.attachment == attachment ?? current.attributes.attachment,

@@ -9,8 +9,9 @@ extension AddressSpaces {
             length <= limits.userEnd - address
         else { throw .EINVAL }
         let space = caller.space
-        space.lock.lock(.addressSpace, on: caller.cpu)
-        defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
+        let shares = Mutation.unmapShares.isActive
+        space.lock.lock(.addressSpace, on: caller.cpu, shares: shares)
+        defer { space.lock.unlock(.addressSpace, on: caller.cpu, shares: shares) }
         try unmapLocked(
             space, from: address, to: address + length.roundedUpToPages, on: caller.cpu)
     }

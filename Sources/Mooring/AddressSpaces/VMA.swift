@@ -149,13 +149,25 @@ struct VMARef: Equatable {
 
     @inline(__always)
     var start: UInt64 {
-        get { pointer.pointee.start }
-        nonmutating set { pointer.pointee.start = newValue }
+        get {
+            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer))
+            return pointer.pointee.start
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer))
+            pointer.pointee.start = newValue
+        }
     }
     @inline(__always)
     var end: UInt64 {
-        get { pointer.pointee.end }
-        nonmutating set { pointer.pointee.end = newValue }
+        get {
+            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer) + 8)
+            return pointer.pointee.end
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer) + 8)
+            pointer.pointee.end = newValue
+        }
     }
     /// Changes under the address space's lock held exclusively.
     ///
@@ -172,8 +184,14 @@ struct VMARef: Equatable {
     }
     @inline(__always)
     var pageOffset: UInt64 {
-        get { pointer.pointee.pageOffset }
-        nonmutating set { pointer.pointee.pageOffset = newValue }
+        get {
+            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer) + 24)
+            return pointer.pointee.pageOffset
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer) + 24)
+            pointer.pointee.pageOffset = newValue
+        }
     }
     @inline(__always)
     var previous: VMARef? {

@@ -148,9 +148,10 @@ extension AddressSpaces {
             vma.pageOffset = offset
         }
         if let file = vma.file {
+            if Mutation.reboundsUnseen.isActive { groups.rebound(vma, on: cpu, change) }
             file.mappingsLock.lock(.fileMappings, on: cpu)
             file.mappings.remove(vma.fileNode)
-            groups.rebound(vma, on: cpu, change)
+            if !Mutation.reboundsUnseen.isActive { groups.rebound(vma, on: cpu, change) }
             vma.fileNode.pointee = IntervalNode(
                 covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
             file.mappings.insert(vma.fileNode)

@@ -20,6 +20,9 @@ struct Slab<Object: ~Copyable> {
         var lock: UInt32
         var chunkCount: Int
         var liveCount: Int
+        /// Begins the list of objects that were freed while a scheduler was in control: they are
+        /// not used again, so that whoever still touches one is found out.
+        var retired: UInt32
         /// Addresses of chunks; room for all that numbers can reach, backed as it is used.
         var directory: UnsafeMutablePointer<UnsafeMutableRawPointer>
     }
@@ -42,7 +45,7 @@ struct Slab<Object: ~Copyable> {
         state = .allocate(capacity: 1)
         state.initialize(
             to: State(
-                free: Slab.end, lock: 0, chunkCount: 0, liveCount: 0,
+                free: Slab.end, lock: 0, chunkCount: 0, liveCount: 0, retired: Slab.end,
                 directory: .allocate(capacity: (capacity >> shift) + 1)))
     }
 
@@ -90,9 +93,26 @@ struct Slab<Object: ~Copyable> {
         #endif
         lock.lock(.slab, on: cpu)
         defer { lock.unlock(.slab, on: cpu) }
+        state.pointee.liveCount -= 1
+        if SchedulingPoint.control != 0 {
+            raw.storeBytes(of: state.pointee.retired, as: UInt32.self)
+            state.pointee.retired = number
+            SchedulingPoint.touchRecord(.free, raw, byteCount: stride)
+            return
+        }
         raw.storeBytes(of: state.pointee.free, as: UInt32.self)
         state.pointee.free = number
-        state.pointee.liveCount -= 1
+    }
+
+    /// The object that an address lies in, and which byte of it.
+    func locate(_ address: UInt) -> (number: UInt32, byte: Int)? {
+        for chunk in 0..<state.pointee.chunkCount {
+            let offset = address &- UInt(bitPattern: state.pointee.directory[chunk])
+            if offset < UInt(stride << shift) {
+                return (UInt32(chunk << shift + Int(offset) / stride), Int(offset) % stride)
+            }
+        }
+        return nil
     }
 
     /// Visits every live object in order of number; nobody may allocate or free meanwhile.
@@ -100,10 +120,12 @@ struct Slab<Object: ~Copyable> {
     /// For audits and teardown: it costs a walk of the list of free objects.
     func forEachLive(_ body: (UInt32, UnsafeMutablePointer<Object>) throws -> Void) rethrows {
         var isFree = [Bool](repeating: false, count: state.pointee.chunkCount << shift)
-        var number = state.pointee.free
-        while number != Slab.end {
-            isFree[Int(number)] = true
-            number = UnsafeMutableRawPointer(self[number]).load(as: UInt32.self)
+        for first in [state.pointee.free, state.pointee.retired] {
+            var number = first
+            while number != Slab.end {
+                isFree[Int(number)] = true
+                number = UnsafeMutableRawPointer(self[number]).load(as: UInt32.self)
+            }
         }
         for (number, isFree) in isFree.enumerated() where !isFree {
             try body(UInt32(number), self[UInt32(number)])

@@ -69,13 +69,13 @@ extension FaultHandler {
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         table.lock(on: cpu)
-        guard table[index] == seen else {
+        guard table[index] == seen || Mutation.replacesWithoutLooking.isActive else {
             table.unlock(on: cpu)
             // RACE: another CPU replaced or removed the page; the access is tried again.
             allocator.free(copy, on: cpu)
             return .resolved
         }
-        if keepsBytes {
+        if keepsBytes, !Mutation.copiesLate.isActive {
             // The source is mapped here and the table is locked, so it stays what it is.
             if let source { memory.copy(source, to: copy) } else { memory.zero(copy) }
         }
@@ -103,6 +103,11 @@ extension FaultHandler {
                 counts.batches.free(&freed, count: 1, on: cpu)
             case .referenced: counts.batches.release(source, on: cpu)
             }
+        }
+        if Mutation.copiesLate.isActive, let source {
+            table.lock(on: cpu)
+            memory.copy(source, to: copy)
+            table.unlock(on: cpu)
         }
         return .resolved
     }

@@ -103,6 +103,10 @@ extension FaultHandler {
             // LINUX: even a read past the end maps what is around it, before it fails.
             let isPastEnd = offset >= end && fault.kind != .write
             let pfn = offset < end ? file.index.lookup(offset) : .none
+            if Mutation.mapsWithoutLooking.isActive {
+                file.cacheLock.unlock(.pageCache, on: cpu)
+                file.cacheLock.lock(.pageCache, on: cpu)
+            }
             if pfn != .none, !isPresent {
                 let frame = frames[pfn]
                 counts.map(pfn, frame, isLocked: isLocked, on: cpu)

@@ -242,7 +242,7 @@ struct FaultHandler {
         if keepsBytes { memory.zero(pfn) }
         let index = TableLevel.pte.index(of: fault.address)
         table.lock(on: cpu)
-        guard table[index].isEmpty else {
+        guard table[index].isEmpty || Mutation.faultsWithoutLooking.isActive else {
             table.unlock(on: cpu)
             // RACE: another CPU's fault on this page came first; its page counts.
             allocator.free(pfn, on: cpu)

@@ -150,7 +150,9 @@ struct MemoryAccess {
         guard entry.isPresent, kind != .write || (entry.isWritable && entry.isDirty) else {
             return false
         }
-        let bytes = faults.memory.bytes(of: entry.frame) + Int(address & (pageSize - 1))
+        let page = faults.memory.bytes(of: entry.frame)
+        SchedulingPoint.touch(kind == .write ? .write : .read, page)
+        let bytes = page + Int(address & (pageSize - 1))
         if kind == .write {
             bytes.copyMemory(from: memory, byteCount: buffer.count)
         } else {

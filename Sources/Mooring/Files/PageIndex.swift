@@ -120,6 +120,7 @@ struct PageIndex {
 
     @inline(__always)
     private func leafNode(containing offset: UInt64) -> PageIndexNode? {
+        SchedulingPoint.touch(.read, state)
         guard var node = state.pointee.root, !isBeyondRoot(offset) else { return nil }
         var level = state.pointee.height
         while level > 0 {
@@ -155,6 +156,7 @@ struct PageIndex {
     /// Says that a frame holds a page; returns the frame that did before, or `PFN.none`.
     @discardableResult
     func insert(_ offset: UInt64, _ pfn: PFN) -> PFN {
+        SchedulingPoint.touch(.write, state)
         precondition(offset < PageIndex.offsetLimit, "a file has at most 2^36 pages")
         #if DEBUG || Checks
             precondition(pfn != .none, "an absent page is removed, not inserted")
@@ -173,6 +175,7 @@ struct PageIndex {
     /// Forgets a page; returns the frame that held it, or `PFN.none`.
     @discardableResult
     func remove(_ offset: UInt64) -> PFN {
+        SchedulingPoint.touch(.write, state)
         guard let leaf = leafNode(containing: offset) else { return .none }
         let slot = PageIndex.slot(of: offset, level: 0)
         let previous = leaf.pfns[slot]

@@ -15,14 +15,16 @@ struct Truncation {
     /// Changes a file's length; what lies beyond a shorter one is unmapped everywhere, private
     /// copies included.
     func setLength(of file: FileRef, to length: UInt64, on cpu: CPU) {
+        if Mutation.shrinksLast.isActive {
+            take(file, from: ByteCount(length).pagesRoundedUp, through: .max, .pages, on: cpu)
+        }
         file.cacheLock.lock(.pageCache, on: cpu)
         let old = file.length.load()
         file.length.store(length)
         file.cacheLock.unlock(.pageCache, on: cpu)
-        guard length < old else { return }
+        guard length < old, !Mutation.shrinksLast.isActive else { return }
         let first = ByteCount(length).pagesRoundedUp
-        cache.remove(file, from: first, through: .max, on: cpu)
-        unmap(file, from: first, through: .max, scope: .pages, on: cpu)
+        take(file, from: first, through: .max, .pages, on: cpu)
         clearTail(of: file, from: length, on: cpu)
     }
 
@@ -34,8 +36,7 @@ struct Truncation {
         let first = ByteCount(offset).pagesRoundedUp
         let pastLast = end >> pageShift
         if first < pastLast {
-            cache.remove(file, from: first, through: pastLast - 1, on: cpu)
-            unmap(file, from: first, through: pastLast - 1, scope: .filePages, on: cpu)
+            take(file, from: first, through: pastLast - 1, .filePages, on: cpu)
         } else if pastLast == 0 {
             // LINUX: the end of whole pages that a hole inside the first page has is one before the
             // file's start, which is taken for no end: all pages are unmapped, though kept.
@@ -46,6 +47,20 @@ struct Truncation {
         } else {
             clear(file, from: offset, to: min(end, first << pageShift), on: cpu)
             clear(file, from: max(offset, pastLast << pageShift), to: end, on: cpu)
+        }
+    }
+
+    /// Takes pages `first...last` out of the index, then out of every mapping.
+    private func take(
+        _ file: FileRef, from first: UInt64, through last: UInt64, _ scope: UnmapScope,
+        on cpu: CPU
+    ) {
+        if Mutation.unmapsFirst.isActive {
+            unmap(file, from: first, through: last, scope: scope, on: cpu)
+        }
+        cache.remove(file, from: first, through: last, on: cpu)
+        if !Mutation.unmapsFirst.isActive {
+            unmap(file, from: first, through: last, scope: scope, on: cpu)
         }
     }
 

@@ -227,6 +227,7 @@ struct FrameAllocator {
             let lists = firstLists(type, node: node, on: cpu)
             let pfn = lists.pop(type)
             if pfn != .none {
+                noteMade(pfn)
                 cpu.count(lists.allocationEvent)
                 checkClean(pfn)
                 return pfn
@@ -265,6 +266,7 @@ struct FrameAllocator {
                     pfn = lists.pop(type)
                 }
                 if pfn == .none { continue }
+                noteMade(pfn)
                 cpu.count(zone.allocationEvent)
                 checkClean(pfn)
                 return pfn
@@ -304,6 +306,7 @@ struct FrameAllocator {
         while taken < count {
             let pfn = lists.pop(type)
             if pfn == .none { break }
+            noteMade(pfn)
             buffer[taken] = pfn
             taken &+= 1
         }
@@ -345,6 +348,7 @@ struct FrameAllocator {
             if type.isOrdinary {
                 cpu.count(.pgfree)
                 let lists = lists(cpu: cpu.index, zone: zone)
+                noteFreed(pfn)
                 if lists.push(pfn, type) { lists.giveBack(on: cpu) }
                 return
             }
@@ -376,8 +380,12 @@ struct FrameAllocator {
         let frame = state.pointee.frames[pfn]
         #if DEBUG || Checks
             let forbidden = frame.flags.intersection(FrameFlags.forbiddenAtFree)
-            precondition(forbidden.isEmpty, "frame \(pfn.rawValue) freed while \(forbidden)")
-            precondition(frame.mapCount == 0, "frame \(pfn.rawValue) freed while mapped")
+            if !forbidden.isEmpty {
+                SchedulingPoint.fail("frame \(pfn.rawValue) freed while \(forbidden)")
+            }
+            if frame.mapCount != 0 {
+                SchedulingPoint.fail("frame \(pfn.rawValue) freed while mapped")
+            }
         #endif
         frame.resetFlags([])
         frame.counts.store(0)
@@ -399,7 +407,9 @@ struct FrameAllocator {
         var drained = drain(cpu)
         for index in 0..<state.pointee.cpuCount where index != cpu.index {
             let other = state.pointee.cpus[index]
-            if other.tryEnter() {
+            if Mutation.drainsBusyCPUs.isActive {
+                if drain(other) { drained = true }
+            } else if other.tryEnter() {
                 if drain(other) { drained = true }
                 other.leave()
             } else {
@@ -442,6 +452,19 @@ struct FrameAllocator {
 
     // MARK: Checks
 
+    // A free frame's descriptor belongs to nobody while it is on a list of a CPU, and to the buddy
+    // allocator while it is in a zone.
+
+    @inline(__always)
+    private func noteFreed(_ pfn: PFN) {
+        SchedulingPoint.touchRecord(.free, state.pointee.frames[pfn].pointer, byteCount: 32)
+    }
+
+    @inline(__always)
+    private func noteMade(_ pfn: PFN) {
+        SchedulingPoint.touchRecord(.make, state.pointee.frames[pfn].pointer, byteCount: 32)
+    }
+
     /// In checked builds, stops unless somebody runs on the CPU.
     @inline(__always)
     private func checkEntered(_ cpu: CPU) {
@@ -455,9 +478,10 @@ struct FrameAllocator {
     private func checkClean(_ pfn: PFN) {
         #if DEBUG || Checks
             let frame = state.pointee.frames[pfn]
-            precondition(
-                frame.flags.rawValue & ~FrameFlags.zoneMask == 0 && frame.counts.load() == 0,
-                "frame \(pfn.rawValue) changed while it was free: \(frame.flags)")
+            guard frame.flags.rawValue & ~FrameFlags.zoneMask == 0, frame.counts.load() == 0 else {
+                SchedulingPoint.fail(
+                    "frame \(pfn.rawValue) changed while it was free: \(frame.flags)")
+            }
         #endif
     }
 }

@@ -111,29 +111,53 @@ struct FrameRef {
 
     @inline(__always)
     var next: PFN {
-        get { PFN(rawValue: pointer.pointee.next) }
-        nonmutating set { (raw + 16).storeBytes(of: newValue.rawValue, as: UInt32.self) }
+        get {
+            SchedulingPoint.touch(.read, raw + 16)
+            return PFN(rawValue: pointer.pointee.next)
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, raw + 16)
+            (raw + 16).storeBytes(of: newValue.rawValue, as: UInt32.self)
+        }
     }
 
     @inline(__always)
     var prev: PFN {
-        get { PFN(rawValue: pointer.pointee.prev) }
-        nonmutating set { (raw + 20).storeBytes(of: newValue.rawValue, as: UInt32.self) }
+        get {
+            SchedulingPoint.touch(.read, raw + 20)
+            return PFN(rawValue: pointer.pointee.prev)
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, raw + 20)
+            (raw + 20).storeBytes(of: newValue.rawValue, as: UInt32.self)
+        }
     }
 
     /// How many locked VMAs map it, while it is on the unevictable list; may err low, never high.
     @inline(__always)
     var mlockCount: UInt32 {
-        get { pointer.pointee.next }
-        nonmutating set { (raw + 16).storeBytes(of: newValue, as: UInt32.self) }
+        get {
+            SchedulingPoint.touch(.read, raw + 16)
+            return pointer.pointee.next
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, raw + 16)
+            (raw + 16).storeBytes(of: newValue, as: UInt32.self)
+        }
     }
 
     /// How many munlock requests were carried out before the mlock requests that they take back;
     /// freeing clears it.
     @inline(__always)
     var mlockDebt: UInt32 {
-        get { (raw + 4).load(as: UInt32.self) }
-        nonmutating set { (raw + 4).storeBytes(of: newValue, as: UInt32.self) }
+        get {
+            SchedulingPoint.touch(.read, raw + 4)
+            return (raw + 4).load(as: UInt32.self)
+        }
+        nonmutating set {
+            SchedulingPoint.touch(.write, raw + 4)
+            (raw + 4).storeBytes(of: newValue, as: UInt32.self)
+        }
     }
 
     // MARK: Free blocks
@@ -179,16 +203,21 @@ struct FrameRef {
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        UInt32(truncatingIfNeeded: pointer.pointee.owner >> FrameRef.offsetBits)
+        SchedulingPoint.touch(.read, raw + 24)
+        return UInt32(truncatingIfNeeded: pointer.pointee.owner >> FrameRef.offsetBits)
     }
 
     /// Which page of its owner it holds.
     @inline(__always)
-    var pageOffset: UInt64 { pointer.pointee.owner & (1 << FrameRef.offsetBits - 1) }
+    var pageOffset: UInt64 {
+        SchedulingPoint.touch(.read, raw + 24)
+        return pointer.pointee.owner & (1 << FrameRef.offsetBits - 1)
+    }
 
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
+        SchedulingPoint.touch(.write, raw + 24)
         (raw + 24).storeBytes(
             of: UInt64(number) << FrameRef.offsetBits
                 | (pageOffset & (1 << FrameRef.offsetBits - 1)),
@@ -210,6 +239,13 @@ struct FrameTable {
         base = UnsafeMutableRawPointer.allocate(
             byteCount: count * MemoryLayout<FrameDescriptor>.stride, alignment: 64
         ).bindMemory(to: FrameDescriptor.self, capacity: count)
+    }
+
+    /// The frame whose descriptor an address lies in, and which byte of it.
+    func locate(_ address: UInt) -> (pfn: PFN, byte: Int)? {
+        let offset = address &- UInt(bitPattern: base)
+        guard offset < UInt(count) * 32 else { return nil }
+        return (PFN(Int(offset / 32)), Int(offset % 32))
     }
 
     /// Gives the memory back.

@@ -70,7 +70,7 @@ extension MemoryConfigurationError: CustomStringConvertible {
     /// What would be possible.
     var remedy: String {
         switch self {
-        case .noMemory: "give each node at least 4 MiB"
+        case .noMemory: "add memory"
         case .tooLarge: "use less than 16 TiB"
         case .tooManyNodes: "use 1 to \(MemoryConfiguration.maximumNodes)"
         case .nodeMisaligned: "use multiples of 4 MiB"

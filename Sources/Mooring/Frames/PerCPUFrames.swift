@@ -225,7 +225,11 @@ struct PerCPUFrames {
         let buddy = BuddyAllocator(zone: zone)
         let stack = stack(type)
         zone.lock.lock(.zone, on: cpu)
-        for index in 0..<number { buddy.free(stack[index], order: 0) }
+        for index in 0..<number {
+            SchedulingPoint.touchRecord(
+                .make, zone.frames[stack[index]].pointer, byteCount: 32)
+            buddy.free(stack[index], order: 0)
+        }
         zone.lock.unlock(.zone, on: cpu)
         let left = Int(count(type).load()) - number
         stack.update(from: stack + number, count: left)

@@ -50,14 +50,32 @@ struct PhysicalMemory {
         return word.loadAcquiring()
     }
 
+    /// The frame that an address lies in, and which byte of it.
+    func locate(_ address: UInt) -> (pfn: PFN, byte: Int)? {
+        for block in 0..<blockCount where blocks[block] != 0 {
+            let offset = address &- UInt(blocks[block])
+            if offset < UInt(pageSize) << PhysicalMemory.blockShift {
+                let index = block << PhysicalMemory.blockShift + Int(offset) / Int(pageSize)
+                return (PFN(index), Int(offset) % Int(pageSize))
+            }
+        }
+        return nil
+    }
+
     /// Clears a frame.
     @inline(__always)
     func zero(_ pfn: PFN) {
-        bytes(of: pfn).initializeMemory(as: UInt64.self, repeating: 0, count: 512)
+        let bytes = bytes(of: pfn)
+        SchedulingPoint.touch(.write, bytes)
+        bytes.initializeMemory(as: UInt64.self, repeating: 0, count: 512)
     }
 
     /// Copies one frame onto another.
     func copy(_ source: PFN, to destination: PFN) {
-        bytes(of: destination).copyMemory(from: bytes(of: source), byteCount: Int(pageSize))
+        let from = bytes(of: source)
+        let to = bytes(of: destination)
+        SchedulingPoint.touch(.read, from)
+        SchedulingPoint.touch(.write, to)
+        to.copyMemory(from: from, byteCount: Int(pageSize))
     }
 }

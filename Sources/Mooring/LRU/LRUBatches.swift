@@ -109,6 +109,7 @@ struct LRUBatches {
     @inline(__always)
     func addTakingReference(_ pfn: PFN, on cpu: CPU) {
         let batch = additions(cpu)
+        SchedulingPoint.touch(.write, batch)
         let count = batch.pointee.count
         LRUBatches.frames(of: batch)[Int(count)] = pfn
         batch.pointee.count = count &+ 1
@@ -119,6 +120,7 @@ struct LRUBatches {
     @inline(__always)
     func requestTakingReference(_ request: LRURequest, _ pfn: PFN, on cpu: CPU) {
         let batch = requests(cpu)
+        SchedulingPoint.touch(.write, batch)
         let raw = UnsafeMutableRawPointer(batch)
         let count = batch.pointee.count
         raw.storeBytes(
@@ -189,6 +191,7 @@ struct LRUBatches {
     @inline(never)
     private func drainAdditions(on cpu: CPU) {
         let batch = additions(cpu)
+        SchedulingPoint.touch(.read, batch)
         let count = Int(batch.pointee.count)
         let pfns = LRUBatches.frames(of: batch)
         var chain = LRUChain()
@@ -210,6 +213,7 @@ struct LRUBatches {
             }
         }
         publish(chain, on: cpu)
+        SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count where pfns[index] != .none {
             let pfn = pfns[index]
@@ -217,8 +221,11 @@ struct LRUBatches {
             // ORDER: linked, then marked as listed, then the mlock mark looked at; a request
             // sets that mark before it looks whether the frame is listed. One of the two sees
             // the other, so no locked frame stays among the evictable ones.
+            let wasMarked = Mutation.marksListedLast.isActive && frame.has(.mlocked)
             frame.set(.onLRU)
-            if frame.has(.mlocked) { cull(frame, on: cpu) }
+            if Mutation.marksListedLast.isActive ? wasMarked : frame.has(.mlocked) {
+                cull(frame, on: cpu)
+            }
             release(pfn, on: cpu)
         }
     }
@@ -235,12 +242,13 @@ struct LRUBatches {
     @inline(never)
     private func addWithoutChain(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         let node = LRULists.node(ofZone: frame.zoneIndex)
+        let wasMarked = Mutation.judgesBeforeLock.isActive && frame.has(.mlocked)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
         // RACE: an mlock request for the same frame may have been drained first and have put it on
         // the unevictable list: then it is where it belongs.
         guard !frame.has(.onLRU) else { return }
-        if frame.has(.mlocked) {
+        if frame.has(.mlocked) || wasMarked {
             frame.set(.unevictable)
             cpu.count(.unevictableCulled)
         }
@@ -265,6 +273,7 @@ struct LRUBatches {
     @inline(never)
     private func drainRequests(on cpu: CPU) {
         let batch = requests(cpu)
+        SchedulingPoint.touch(.read, batch)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
         var lockedNode = -1
@@ -273,7 +282,7 @@ struct LRUBatches {
             let pfn = PFN(rawValue: UInt32(truncatingIfNeeded: entry))
             let frame = frames[pfn]
             let node = LRULists.node(ofZone: frame.zoneIndex)
-            if node != lockedNode {
+            if node != lockedNode, !Mutation.drainsWithoutLock.isActive {
                 if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
                 lists.lock(ofNode: node).lock(.lru, on: cpu)
                 lockedNode = node
@@ -283,9 +292,11 @@ struct LRUBatches {
                 on: cpu)
         }
         if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
+            if Mutation.batchHoldsNoReference.isActive, entry >> 32 & 1 == 1 { continue }
             release(PFN(rawValue: UInt32(truncatingIfNeeded: entry)), on: cpu)
         }
     }
@@ -365,7 +376,7 @@ struct LRUBatches {
     @inline(__always)
     private func clearForFree(_ frame: FrameRef, on cpu: CPU) {
         // A frame freed while still marked: the mark goes with it, and is counted as cleared.
-        if frame.has(.mlocked) {
+        if frame.has(.mlocked), !Mutation.forgetsMark.isActive {
             cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
             cpu.count(.unevictableCleared)
         }

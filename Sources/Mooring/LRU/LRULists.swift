@@ -92,6 +92,13 @@ struct LRULists {
         SpinLock(at: UnsafeMutableRawPointer(nodes + node) + 8)
     }
 
+    /// The node whose lists an address lies in.
+    func locate(_ address: UInt) -> Int? {
+        let offset = address &- UInt(bitPattern: nodes)
+        let stride = UInt(MemoryLayout<LRUNodeState>.stride)
+        return offset < UInt(nodeCount) * stride ? Int(offset / stride) : nil
+    }
+
     /// How many frames a node's list holds.
     func count(_ list: LRUList, node: Int) -> Int { nodes[node].ends[list.rawValue].count }
 
@@ -148,6 +155,7 @@ struct LRULists {
 
     @inline(__always)
     private func countUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        SchedulingPoint.touch(.write, nodes + node)
         nodes[node].unevictableCount += 1
         frame.mlockCount = 0
         cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
@@ -155,6 +163,7 @@ struct LRULists {
 
     @inline(__always)
     private func uncountUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        SchedulingPoint.touch(.write, nodes + node)
         nodes[node].unevictableCount -= 1
         cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
     }
@@ -254,8 +263,11 @@ struct LRULists {
     private func endsPointer(
         _ list: LRUList, _ node: Int
     ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
+        // Every caller changes them.
+        SchedulingPoint.touch(.write, nodes + node)
         // SAFETY: InlineArray lays its elements out in a row.
-        (UnsafeMutableRawPointer(nodes + node)
+        return
+            (UnsafeMutableRawPointer(nodes + node)
             + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
             .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
     }

@@ -169,11 +169,16 @@ public final class Machine: @unchecked Sendable {
 
     /// Hands over what every CPU's batches hold, as the kernel does before it reports.
     package func drainBatches() {
-        for cpu in cpus {
-            cpu.enter()
-            batches.drain(on: cpu)
-            cpu.leave()
-        }
+        for index in cpus.indices { drainBatches(ofCPU: index) }
+    }
+
+    /// Hands over what one CPU's batches hold.
+    package func drainBatches(ofCPU index: Int) {
+        let cpu = cpus[index]
+        if Mutation.drainsWithoutEntering.isActive { return batches.drain(on: cpu) }
+        cpu.enter()
+        batches.drain(on: cpu)
+        cpu.leave()
     }
 }
 

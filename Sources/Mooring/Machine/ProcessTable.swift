@@ -5,7 +5,7 @@
 // LOCKS   processes: one, over the table. A process's own fields belong to whoever runs it.
 
 /// The flat state behind ``ProcessTable``.
-private struct ProcessTableState {
+struct ProcessTableState {
     var nextNumber: Int32 = 1
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
@@ -18,15 +18,24 @@ struct ProcessTable {
     private let state: UnsafeMutablePointer<ProcessTableState>
 
     init() {
-        state = .allocate(capacity: 1)
+        // The buffer's own function: what holds references cannot be in memory that an explorer
+        // puts back; see `contents`.
+        let buffer = UnsafeMutableBufferPointer<ProcessTableState>.allocate(capacity: 1)
+        state = buffer.baseAddress.unsafelyUnwrapped
         state.initialize(to: ProcessTableState())
+    }
+
+    /// All of it: for an explorer that puts a machine back to what it was.
+    var contents: ProcessTableState {
+        get { state.pointee }
+        nonmutating set { state.pointee = newValue }
     }
 
     /// Gives the memory back, that of live processes included.
     func deallocate() {
         for process in state.pointee.byNumber.values { process.pointer.deallocate() }
         state.deinitialize(count: 1)
-        state.deallocate()
+        UnsafeMutableBufferPointer(start: state, count: 1).deallocate()
     }
 
     private func withLock<Result>(on cpu: CPU, _ body: (inout ProcessTableState) -> Result)

@@ -25,8 +25,8 @@ extension LRUBatches {
     /// The caller's page-table lock and mapping keep the frame alive.
     @inline(__always)
     func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        mark(frame, on: cpu)
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.marksLate.isActive { mark(frame, on: cpu) }
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         requestTakingReference(.mlock, pfn, on: cpu)
     }
 
@@ -43,7 +43,7 @@ extension LRUBatches {
     /// Nothing changes at once: other locked VMAs may map it. The drain decides by the count.
     @inline(__always)
     func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
         requestTakingReference(.munlock, pfn, on: cpu)
     }
 
@@ -60,6 +60,7 @@ extension LRUBatches {
     /// `isNew` says that no batch of additions has the frame: it is listed here.
     @inline(__always)
     func countLock(_ pfn: PFN, _ frame: FrameRef, isNew: Bool, node: Int, on cpu: CPU) {
+        if Mutation.marksLate.isActive { mark(frame, on: cpu) }
         let isPaid = payDebt(of: frame)
         let isListed = frame.has(.onLRU)
         // RACE: the frame is in another CPU's batch of additions, or isolated. Whoever puts it on a
@@ -127,6 +128,7 @@ extension LRUBatches {
     /// has its reference since before the request at hand was made.
     @inline(never)
     private func owe(_ frame: FrameRef) {
+        if Mutation.owesNothing.isActive { return }
         // ORDER: counts first. A page cache clears its mark before it drops its reference.
         let counts = frame.counts.loadAcquiring()
         let references = Int(UInt32(truncatingIfNeeded: counts)) - Int(counts >> 32)

@@ -102,7 +102,7 @@ struct TranslationCaches {
                 // begun by now. If none is under way it has ended, and has flushed what is held,
                 // for which it would have needed the lock that is held here.
                 guard space.withdrawals.loadAcquiring() > 0 else {
-                    fatalError(
+                    SchedulingPoint.fail(
                         "CPU \(cpu.index) uses a stale translation of \(String(address, radix: 16))"
                             + " in address space \(space.number): it holds "
                             + "\(String(held.entry.bits, radix: 16)), the entry is "
@@ -136,7 +136,7 @@ struct TranslationCaches {
         for index in 0..<state.pointee.cpuCount {
             withTranslations(ofCPU: index, on: cpu) { translations in
                 for held in translations where held.space != .max && held.entry.frame == pfn {
-                    fatalError(
+                    SchedulingPoint.fail(
                         "frame \(pfn.rawValue) is freed while CPU \(index) holds the translation "
                             + "of \(String(held.page << pageShift, radix: 16)) in address space "
                             + "\(held.space) to it")

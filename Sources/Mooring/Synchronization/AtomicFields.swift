@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Atomic words inside flat records. A record's accessor hands one of these out, so that every
-// shared word is read and written through here and passes a scheduling point.
+// shared word is read and written through here. Operations that several CPUs compete in pass a
+// scheduling point; plain reads and writes of a word say in instrumented builds that they were.
 
 import Synchronization
 
@@ -32,15 +33,24 @@ struct AtomicField32 {
 
     /// The value, ordered with nothing.
     @inline(__always)
-    func load() -> UInt32 { word.pointee.load(ordering: .relaxed) }
+    func load() -> UInt32 {
+        SchedulingPoint.touch(.load, word)
+        return word.pointee.load(ordering: .relaxed)
+    }
 
     /// The value and everything its writer did before.
     @inline(__always)
-    func loadAcquiring() -> UInt32 { word.pointee.load(ordering: .acquiring) }
+    func loadAcquiring() -> UInt32 {
+        SchedulingPoint.touch(.acquire, word)
+        return word.pointee.load(ordering: .acquiring)
+    }
 
     /// Sets the value, ordered with nothing: for a word that nobody else can reach.
     @inline(__always)
-    func store(_ value: UInt32) { word.pointee.store(value, ordering: .relaxed) }
+    func store(_ value: UInt32) {
+        SchedulingPoint.touch(.store, word)
+        word.pointee.store(value, ordering: .relaxed)
+    }
 
     /// Publishes the value and everything done before.
     @inline(__always)
@@ -86,15 +96,24 @@ struct AtomicField64 {
 
     /// The value, ordered with nothing.
     @inline(__always)
-    func load() -> UInt64 { word.pointee.load(ordering: .relaxed) }
+    func load() -> UInt64 {
+        SchedulingPoint.touch(.load, word)
+        return word.pointee.load(ordering: .relaxed)
+    }
 
     /// The value and everything its writer did before.
     @inline(__always)
-    func loadAcquiring() -> UInt64 { word.pointee.load(ordering: .acquiring) }
+    func loadAcquiring() -> UInt64 {
+        SchedulingPoint.touch(.acquire, word)
+        return word.pointee.load(ordering: .acquiring)
+    }
 
     /// Sets the value, ordered with nothing: for a word that nobody else can reach.
     @inline(__always)
-    func store(_ value: UInt64) { word.pointee.store(value, ordering: .relaxed) }
+    func store(_ value: UInt64) {
+        SchedulingPoint.touch(.store, word)
+        word.pointee.store(value, ordering: .relaxed)
+    }
 
     /// Publishes the value and everything done before.
     @inline(__always)

@@ -77,7 +77,7 @@ package struct CPU {
     /// thread that runs on one CPU may look after an idle one.
     @inline(__always)
     func tryEnter() -> Bool {
-        SchedulingPoint.reach(.lock, state)
+        SchedulingPoint.reach(.attempt, state)
         guard state.pointee.occupied.exchange(1, ordering: .acquiring) == 0 else { return false }
         noteAcquired(.cpu)
         return true
@@ -117,12 +117,13 @@ package struct CPU {
         #if DEBUG || Checks
             if state.pointee.heldCount > 0 {
                 let innermost = state.pointee.heldRanks[state.pointee.heldCount - 1]
-                precondition(
-                    innermost < rank.rawValue || (nests && innermost == rank.rawValue),
-                    """
-                    lock of rank \(rank) taken while rank \
-                    \(String(describing: LockRank(rawValue: innermost))) is held
-                    """)
+                if innermost > rank.rawValue || (!nests && innermost == rank.rawValue) {
+                    SchedulingPoint.fail(
+                        """
+                        lock of rank \(rank) taken while rank \
+                        \(LockRank(rawValue: innermost).unsafelyUnwrapped) is held
+                        """)
+                }
             }
             precondition(state.pointee.heldCount < 32, "more than 32 locks held at once")
             state.pointee.heldRanks[state.pointee.heldCount] = rank.rawValue
@@ -138,7 +139,9 @@ package struct CPU {
             while position >= 0, state.pointee.heldRanks[position] != rank.rawValue {
                 position -= 1
             }
-            precondition(position >= 0, "lock of rank \(rank) released but not held")
+            if position < 0 {
+                SchedulingPoint.fail("lock of rank \(rank) released but not held")
+            }
             while position + 1 < state.pointee.heldCount {
                 state.pointee.heldRanks[position] = state.pointee.heldRanks[position + 1]
                 position += 1

@@ -30,7 +30,7 @@ struct SpinLock {
     /// Takes the lock if nobody has it.
     @inline(__always)
     func tryLock(_ rank: LockRank, on cpu: CPU) -> Bool {
-        SchedulingPoint.reach(.lock, word)
+        SchedulingPoint.reach(.attempt, word)
         guard word.pointee.exchange(1, ordering: .acquiring) == 0 else { return false }
         cpu.noteAcquired(rank, nests: true)
         return true
@@ -82,7 +82,7 @@ struct SharedLock {
     /// Takes the lock shared with other CPUs.
     @inline(__always)
     func lockShared(_ rank: LockRank, on cpu: CPU) {
-        SchedulingPoint.reach(.lock, writer)
+        SchedulingPoint.reach(.lockShared, writer)
         let mine = reader(cpu.index)
         // ORDER: own word first, then the writer's; `lock` does it the other way round, so one of
         // the two sees the other. The exchange is the fence that keeps the order.
@@ -98,13 +98,15 @@ struct SharedLock {
     func unlockShared(_ rank: LockRank, on cpu: CPU) {
         cpu.noteReleased(rank)
         reader(cpu.index).pointee.store(0, ordering: .releasing)
-        SchedulingPoint.reach(.unlock, writer)
+        SchedulingPoint.reach(.unlockShared, writer)
     }
 
     /// Takes the lock alone.
     ///
-    /// `nests` says that the rank's own nesting rule applies.
-    func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false) {
+    /// `nests` says that the rank's own nesting rule applies; `shares`, that a ``Mutation`` asks
+    /// for a shared hold.
+    func lock(_ rank: LockRank, on cpu: CPU, nests: Bool = false, shares: Bool = false) {
+        if shares { return lockShared(rank, on: cpu) }
         SchedulingPoint.reach(.lock, writer)
         var turn = 0
         while writer.pointee.exchange(1, ordering: .sequentiallyConsistent) != 0 {
@@ -114,7 +116,8 @@ struct SharedLock {
         for index in 0..<count {
             let other = reader(index)
             while other.pointee.load(ordering: .sequentiallyConsistent) != 0 {
-                SchedulingPoint.wait(other, turn: turn)
+                // The whole lock is one object to a scheduler.
+                SchedulingPoint.wait(writer, turn: turn)
                 turn += 1
             }
         }
@@ -122,7 +125,8 @@ struct SharedLock {
     }
 
     /// Gives an exclusive hold back.
-    func unlock(_ rank: LockRank, on cpu: CPU) {
+    func unlock(_ rank: LockRank, on cpu: CPU, shares: Bool = false) {
+        if shares { return unlockShared(rank, on: cpu) }
         cpu.noteReleased(rank)
         writer.pointee.store(0, ordering: .releasing)
         SchedulingPoint.reach(.unlock, writer)

@@ -29,11 +29,9 @@ struct StraceLine {
         skipSpaces()
         takeTime()
         skipSpaces()
-        // -i: the instruction pointer.
-        if event.hasPrefix("[0"), let end = event.firstIndex(of: "]") {
-            event = event[event.index(after: end)...]
-            skipSpaces()
-        }
+        // -n, -i: the number of the call, the instruction pointer; -k: who called.
+        while takeBrackets() { skipSpaces() }
+        if event.hasPrefix("> ") { event = "" }
     }
 
     static func looksLikeOne(_ line: ArraySlice<UInt8>) -> Bool {
@@ -42,6 +40,14 @@ struct StraceLine {
     }
 
     private mutating func skipSpaces() { event = event.drop { $0 == " " } }
+
+    private mutating func takeBrackets() -> Bool {
+        guard event.first == "[", let end = event.firstIndex(of: "]"),
+            event[..<end].dropFirst().allSatisfy({ $0.isHexDigit || $0 == "?" || $0 == " " })
+        else { return false }
+        event = event[event.index(after: end)...]
+        return true
+    }
 
     private mutating func takeThread() {
         var rest = event

@@ -15,6 +15,14 @@ package enum Workload: Sendable {
         }
     }
 
+    /// Whether it says nothing at all, not even what the machine is to be.
+    package var isEmpty: Bool {
+        switch self {
+        case .scenario(let scenario): scenario.items.isEmpty && scenario.settingPlaces.isEmpty
+        case .recording(let recording): recording.steps.isEmpty
+        }
+    }
+
     /// What its processes, regions and files are called.
     package var names: WorkloadNames {
         switch self {

@@ -9,12 +9,6 @@ extension ScenarioParser {
         "maps", "smaps", "flags", "perms", "present", "swapped", "exclusive", "file", "rollup",
     ]
 
-    /// The fields of status that a scenario most likely means, for suggestions.
-    private static let statusFields = [
-        "VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem",
-        "VmData", "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap", "Threads", "Name",
-    ]
-
     /// Takes what follows the word `expect`.
     mutating func expectation() throws(ScenarioError) -> Expectation {
         let subject = try subject()
@@ -38,10 +32,10 @@ extension ScenarioParser {
 
     private mutating func subject() throws(ScenarioError) -> Expectation.Subject {
         if takeWord("machine") {
-            return .machine(field: try name("a field of meminfo, as in Mlocked").text)
+            return .machine(field: try field(of: "meminfo", among: ViewFields.all.meminfo))
         }
         if takeWord("vmstat") {
-            return .vmstat(counter: try name("a counter of vmstat, as in pgfault").text)
+            return .vmstat(counter: try field(of: "vmstat", among: ViewFields.all.vmstat))
         }
         let process = try livingProcess()
         let view = try name("a field of status, as in VmLck, or a view")
@@ -54,19 +48,33 @@ extension ScenarioParser {
             return .areaCount(process, wantsSpan ? try span(of: process) : nil)
         case "smaps":
             let span = try span(of: process)
-            return .smaps(process, span, field: try name("a field of smaps, as in Locked").text)
+            return .smaps(process, span, field: try field(of: "smaps", among: ViewFields.all.smaps))
         case "flags": return .flags(process, try span(of: process))
         case "perms": return .permissions(process, try span(of: process))
         case "rollup":
             return .rollup(
-                process, field: try name("a field of smaps_rollup, as in Rss").text)
-        case let field where field.first?.isUppercase == true:
+                process, field: try field(of: "smaps_rollup", among: ViewFields.all.rollup))
+        case let field where ViewFields.all.status.contains(field):
             return .status(process, field: field)
         default:
             throw failure(
                 at: view, "\"\(view.text)\" is neither a view nor a field of status",
-                Suggestion.remedy(for: view.text, accepted: Self.views + Self.statusFields))
+                Suggestion.remedy(
+                    for: view.text, accepted: Self.views + ViewFields.all.status))
         }
+    }
+
+    /// Takes the name of a field of a view.
+    private mutating func field(
+        of view: String, among fields: [String]
+    ) throws(ScenarioError) -> String {
+        let name = try name("a field of \(view), as in \(fields.first ?? "")")
+        guard fields.contains(name.text) else {
+            throw failure(
+                at: name, "\(view) has no \"\(name.text)\"",
+                Suggestion.remedy(for: name.text, accepted: fields))
+        }
+        return name.text
     }
 
     /// Takes the rest of the line.

@@ -12,7 +12,7 @@ enum Documents {
     /// All Markdown files that are ours, as paths from the root.
     static let all: [String] = {
         let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-        let folders = ["docs", "Sources/Mooring/Mooring.docc"]
+        let folders = ["docs", "Sources/Mooring/Mooring.docc", "Sources/Explorer/Explorer.docc"]
         return pages
             + folders.flatMap { folder in
                 (try? FileManager.default.contentsOfDirectory(

@@ -82,6 +82,17 @@ import Testing
         #expect(relative.recording.steps.last?.time == 500_000_000)
     }
 
+    @Test(arguments: [
+        "[00007ff81c2a4ce7] brk(NULL) = 0x1000\n[????????????????] +++ exited with 0 +++",
+        "[  12] brk(NULL) = 0x1000\n+++ exited with 0 +++",
+        "[  12] [00007ff81c2a4ce7] brk(NULL) = 0x1000\n > /lib/ld.so(_dl+0x2f0) [0x1ab70]",
+    ]) func `numbers, places and callers of calls are passed over`(text: String) throws {
+        let plain = try Imported("brk(NULL) = 0x1000\n+++ exited with 0 +++", as: .strace)
+        let imported = try Imported(text, as: .strace)
+        #expect(imported.recording.steps.first == plain.recording.steps.first)
+        #expect(imported.notes == plain.notes)
+    }
+
     @Test func `what execve mapped is learnt from what succeeds there`() throws {
         let imported = try Imported(
             """

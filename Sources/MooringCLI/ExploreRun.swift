@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Explorer
+import Foundation
+import Mooring
+import Races
+
+/// `mooring explore run`.
+struct ExploreRun: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Looks for schedules of races that end badly.")
+
+    /// How schedules are chosen.
+    enum Method: String, ExpressibleByArgument, CaseIterable {
+        case exhaustive
+        case pct
+        case random
+    }
+
+    @Argument(help: "The race.")
+    var name: String?
+
+    @Flag(help: "All races.")
+    var all = false
+
+    @Flag(help: "Every two calls at once, on memory of every kind.")
+    var pairs = false
+
+    @Option(help: "The most preemptions of a schedule; for pct, how often priorities change.")
+    var bound = 2
+
+    @Option(help: "The most schedules of a race.")
+    var schedules = 1_000_000
+
+    @Option(help: "The most seconds for a race.")
+    var seconds = 60.0
+
+    @Option(help: "How schedules are chosen: exhaustive, pct or random.")
+    var method: Method = .exhaustive
+
+    @Option(help: "Where chance begins, for pct and random.")
+    var seed: UInt64 = 1
+
+    @Flag(help: "Also try schedules that differ only in the order of independent steps.")
+    var noReduction = false
+
+    @Option(help: "A mistake to make in the engine, or 'all' for each that a race must find.")
+    var mutate: String?
+
+    @Option(help: "Where failing schedules are saved.", completion: .directory)
+    var save = "."
+
+    @Flag(help: "Also list the places that were never left by a preemption.")
+    var places = false
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func validate() throws {
+        guard [all, pairs, name != nil].filter(\.self).count == 1 else {
+            throw ValidationError(
+                "Name a race, or give --all or --pairs; `mooring explore list` has them.")
+        }
+        guard !pairs || mutate == nil else {
+            throw ValidationError("--pairs makes no mistakes; leave --mutate out.")
+        }
+        guard bound >= 0 else { throw ValidationError("--bound must not be negative.") }
+        guard schedules > 0 else { throw ValidationError("--schedules must be at least 1.") }
+        guard seconds > 0 else { throw ValidationError("--seconds must be positive.") }
+    }
+
+    /// One search: a race, and the mistake that is made.
+    private struct Task {
+        let race: Race
+        let mutation: Mutation?
+    }
+
+    func run() throws {
+        var results: [ExploreResult] = []
+        if !json { print(ExploreResult.heading) }
+        for task in try tasks() {
+            let result = try explore(task)
+            results.append(result)
+            // Of hundreds of pairs only what was found is worth a line.
+            if json || (pairs && result.isAsExpected) { continue }
+            print(result.line)
+            if let table = result.table { print("\n\(table)") }
+            for place in result.placesNeverPreempted { print("    never preempted: \(place)") }
+        }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            print(String(decoding: try encoder.encode(results), as: UTF8.self))
+        }
+        if pairs, !json {
+            let schedules = results.reduce(0) { $0 + $1.schedules }
+            print("\(results.count) pairs, \(schedules) schedules")
+        }
+        let bad = results.filter { !$0.isAsExpected }
+        guard bad.isEmpty else {
+            throw CommandFailure(
+                bad.map(\.complaint).joined(separator: "\n"))
+        }
+    }
+
+    private func tasks() throws -> [Task] {
+        let races: [Race]
+        if let name {
+            guard let race = Race.named(name) else {
+                throw CommandFailure(
+                    "there is no race '\(name)'; `mooring explore list` has them")
+            }
+            races = [race]
+        } else {
+            races = pairs ? Race.pairs : Race.all
+        }
+        guard let mutate else { return races.map { Task(race: $0, mutation: nil) } }
+        if mutate == "all" {
+            return races.flatMap { race in
+                [Task(race: race, mutation: nil)]
+                    + race.mutations.map { Task(race: race, mutation: $0) }
+            }
+        }
+        let mutation = try ExploreRun.mutation(mutate)
+        return races.filter { !all || $0.mutations.contains(mutation) }
+            .map { Task(race: $0, mutation: mutation) }
+    }
+
+    /// The mistake with a name.
+    static func mutation(_ name: String) throws -> Mutation {
+        guard let mutation = Mutation.allCases.first(where: { "\($0)" == name }) else {
+            throw CommandFailure(
+                "there is no mistake '\(name)'; there are "
+                    + Mutation.allCases.map { "\($0)" }.joined(separator: ", "))
+        }
+        return mutation
+    }
+
+    private func explore(_ task: Task) throws -> ExploreResult {
+        let explorer = try Explorer(try EngineSubject(task.race, mutation: task.mutation))
+        let label = [task.race.name, task.mutation.map { "\($0)" }].compactMap(\.self)
+            .joined(separator: " ")
+        Terminal.status(label)
+        let report = try explorer.search(
+            searchMethod, schedules: schedules, duration: .seconds(seconds)
+        ) { report in
+            Terminal.status("\(label): \(report.schedules) schedules, \(report.states) states")
+        }
+        var result = ExploreResult(task.race, task.mutation, report)
+        if let failure = report.failure {
+            Terminal.status("\(label): shrinking")
+            let shrunk = try explorer.shrink(failure)
+            result.shrunk(shrunk)
+            // What everything finds as it should is one line each.
+            if !result.isAsExpected || name != nil {
+                let table = try explorer.table(of: shrunk)
+                if let finding = table.finding { result.finding = finding.description }
+                result.table = table.description
+                result.file = try saveFailure(shrunk, task)
+            }
+        }
+        if places {
+            result.placesNeverPreempted = try explorer.placesNeverPreempted().map(\.description)
+        }
+        Terminal.clearLine()
+        return result
+    }
+
+    private var searchMethod: SearchMethod {
+        switch method {
+        case .exhaustive: .exhaustive(bound: bound, reduces: !noReduction)
+        case .pct: .priorities(changes: bound, seed: seed)
+        case .random: .random(seed: seed)
+        }
+    }
+
+    private func saveFailure(_ failure: Failure, _ task: Task) throws -> String {
+        let mutation = task.mutation.map { "\($0)" }
+        let saved = SavedFailure(
+            failure, of: task.race.name, mutation: mutation, build: ExploreCommand.build)
+        let name = ([task.race.name] + [mutation].compactMap(\.self)).joined(separator: "-")
+        let path = (save as NSString).appendingPathComponent("\(name).schedule.json")
+        do {
+            try saved.text.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch {
+            throw CommandFailure("\(path) cannot be written: \(error.localizedDescription)")
+        }
+        return path
+    }
+}
+
+/// What came of one search.
+struct ExploreResult: Encodable {
+    let race: String
+    let mutation: String?
+    let schedules: Int
+    let steps: Int
+    let states: Int
+    let endStates: Int
+    let points: Int
+    let pointsNeverPreempted: Int
+    let isComplete: Bool
+    let seconds: Double
+    var finding: String?
+    /// Of the shrunk schedule.
+    var changes: Int?
+    var schedule: String?
+    var table: String?
+    var file: String?
+    var placesNeverPreempted: [String] = []
+
+    init(_ race: Race, _ mutation: Mutation?, _ report: SearchReport) {
+        self.race = race.name
+        self.mutation = mutation.map { "\($0)" }
+        schedules = report.schedules
+        steps = report.steps
+        states = report.states
+        endStates = report.ends
+        points = report.points
+        pointsNeverPreempted = report.neverPreempted
+        isComplete = report.isComplete
+        seconds =
+            report.schedulesPerSecond > 0 ? Double(schedules) / report.schedulesPerSecond : 0
+        finding = report.failure?.finding.description
+    }
+
+    mutating func shrunk(_ failure: Failure) {
+        finding = failure.finding.description
+        changes = failure.schedule.changes
+        schedule = failure.schedule.description
+    }
+
+    /// A mistake is to be found, and without one nothing.
+    var isAsExpected: Bool { (mutation == nil) == (finding == nil) }
+
+    var complaint: String {
+        let name = [race, mutation].compactMap(\.self).joined(separator: " with ")
+        guard let finding else { return "\(name): the mistake was not found" }
+        return "\(name): \(finding)" + (file.map { "; saved in \($0)" } ?? "")
+    }
+
+    static let heading =
+        "race                      mistake                 schedules    states   ends  points  "
+        + "unpreempted  seconds  changes  outcome"
+
+    var line: String {
+        func left(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(1, width - text.count))
+        }
+        func right(_ text: String, _ width: Int) -> String {
+            String(repeating: " ", count: max(1, width - text.count)) + text
+        }
+        let outcome =
+            finding
+            ?? (mutation != nil ? "not found" : isComplete ? "nothing, all tried" : "nothing")
+        return left(race, 26) + left(mutation ?? "", 22) + right("\(schedules)", 11)
+            + right("\(states)", 10) + right("\(endStates)", 7) + right("\(points)", 8)
+            + right("\(pointsNeverPreempted)", 13)
+            + right(String(format: "%.2f", seconds), 9)
+            + right(changes.map { "\($0)" } ?? "", 9) + "  " + outcome
+    }
+}

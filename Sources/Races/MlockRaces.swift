@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Mooring
+
+extension Race {
+    static let mlockRaces = [
+        munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers,
+        mlockDrainedLate,
+        markDrainedLate,
+        freedWhileMarked,
+    ]
+
+    /// A page waits in one CPU's batch, which is to be on no list, while another process locks
+    /// and unlocks it.
+    private static let munlockIsolation = Race(
+        name: "munlock-isolation",
+        summary: "munlock clears the mark of a page that somebody has taken off its list, who puts "
+            + "it back on the wrong one",
+        mutations: [.judgesBeforeLock]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        let seen = try one.mapShared(file, 1)
+        let locked = try other.mapShared(file, 1)
+        // Brought in on CPU 1: it waits in that CPU's batch.
+        try one.access(seen, .read)
+        return Scene(
+            machine: machine,
+            cpus: [
+                { machine.drainBatches(ofCPU: 1) },
+                {
+                    try other.mlock(locked)
+                    try other.munlock(locked)
+                },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
+    /// A page enters its list while another CPU marks it.
+    private static let mlockAddition = Race(
+        name: "mlock-list-entry",
+        summary: "a page is marked mlocked while it enters a list, and stays on an evictable one",
+        mutations: [.marksListedLast]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        let seen = try one.mapShared(file, 1)
+        let locked = try other.mapShared(file, 1)
+        try other.access(locked, .read)
+        machine.drainBatches()
+        try file.truncate(to: .pages(0))
+        try file.truncate(to: .pages(1))
+        try one.access(seen, .read)
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    machine.drainBatches(ofCPU: 1)
+                    try one.access(seen, .read)
+                },
+                {
+                    try other.mlock(locked)
+                    machine.drainBatches(ofCPU: 2)
+                },
+            ],
+            check: {
+                machine.drainBatches()
+                if !machine.unevictableListAgrees {
+                    throw SceneFailure("a frame marked mlocked is on an evictable list")
+                }
+            })
+    }
+
+    /// The page that mlock has found is truncated before it is mapped and marked.
+    private static let mlockTruncation = Race(
+        name: "mlock-truncation",
+        summary: "a page is truncated between being found and being locked",
+        mutations: [.mapsWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        _ = try file.write(at: .bytes(0), length: .pages(1))
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                // Populating a page that is gone is an error, and one that mlock may report.
+                { try? task.mlock(region) }, { try file.truncate(to: .bytes(0)) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+
+    /// A locked page is unmapped and truncated, and a request for it waits in a batch.
+    private static let freedInBatch = Race(
+        name: "free-in-lock-batch",
+        summary: "a frame is freed while a batch of mlock requests holds it",
+        mutations: [.batchHoldsNoReference]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.mlock(region)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [{ try task.munmap(region) }, { try file.truncate(to: .bytes(0)) }],
+            check: { machine.drainBatches() })
+    }
+
+    /// Two processes lock and unlock one page, each by its own batch.
+    private static let twoLockers = Race(
+        name: "mlock-count",
+        summary: "two processes lock and unlock one page of a file, and the count is lost",
+        mutations: [.drainsWithoutLock]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let tasks = [machine.spawn(on: 1), machine.spawn(on: 2)]
+        let regions = try tasks.map { try $0.mapShared(file, 1) }
+        for (task, region) in zip(tasks, regions) { try task.access(region, .read) }
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    try tasks[0].mlock(regions[0])
+                    try tasks[0].munlock(regions[0])
+                },
+                { try tasks[1].mlock(regions[1]) },
+            ],
+            check: {
+                machine.drainBatches()
+                try tasks[1].munlock(regions[1])
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
+    /// One CPU faults a page of a locked VMA in, another unlocks the VMA; then a second process
+    /// locks the page.
+    private static let mlockDrainedLate = Race(
+        name: "mlock-after-munlock",
+        summary: "a request to lock is carried out after the munlock of the same mapping",
+        mutations: [.owesNothing]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        let region = try task.mapShared(file, 1)
+        let held = try other.mapShared(file, 1)
+        try other.access(held, .read)
+        try task.mlock(region, onFault: true)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try task.access(region, .read) },
+                {
+                    try task.on(cpu: 2).munlock(region)
+                    try other.mlock(held)
+                },
+            ],
+            check: {
+                machine.drainBatches()
+                try machine.audit()
+                try other.munlock(held)
+                try file.truncate(to: .bytes(0))
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+                try expect("frames freed while marked", machine.total(.unevictableCleared), 0)
+            })
+    }
+
+    /// One CPU faults a page of a locked VMA in, another unlocks the VMA; nobody else has it.
+    private static let markDrainedLate = Race(
+        name: "mark-after-munlock",
+        summary: "a page is marked after the munlock of the same mapping, and stays so for ever",
+        mutations: [.marksLate]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.mlock(region, onFault: true)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    try task.access(region, .read)
+                    machine.drainBatches(ofCPU: 1)
+                },
+                { try task.on(cpu: 2).munlock(region) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
+    /// A page that was locked and is not mapped any more loses its last two holders at once, as one
+    /// that is isolated while its process ends does.
+    private static let freedWhileMarked = Race(
+        name: "free-while-marked",
+        summary: "a page is freed while it carries a mark, which must be counted as cleared",
+        mutations: [.forgetsMark]
+    ) {
+        let machine = try Stage.machine()
+        let frame = machine.makeMarkedFrame(references: 2)
+        let task = machine.spawn(on: 1)
+        let region = try task.mapPrivate(1)
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    machine.release(frame, onCPU: 1)
+                    // Takes the frame again if it is free.
+                    try task.access(region, .write)
+                },
+                { machine.release(frame, onCPU: 2) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames freed while marked", machine.total(.unevictableCleared), 1)
+                try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+}
