@@ -112,11 +112,13 @@ package struct Recorder {
         _ command: [String], _ facilities: RecorderFacilities, in folder: ScratchFolder,
         _ options: Options
     ) throws(RecorderError) -> (status: Int32, limited: Bool) {
+        let lock = PerfScriptImporter.lockEvent
         let arguments =
             [
                 "perf", "record", "-q", "-d", "-m", "\(options.bufferInMebibytes)M", "-o",
-                folder.data, "-e", facilities.events.joined(separator: ","), "--",
-            ] + command
+                folder.data, "-e", facilities.events.joined(separator: ","),
+            ] + (facilities.tellsLocks ? ["-e", lock.name, "--filter", lock.filter] : []) + ["--"]
+            + command
         // An interrupt from the terminal is for the program; what it did until then is kept.
         let interrupt = signal(SIGINT, SIG_IGN)
         defer { signal(SIGINT, interrupt) }

@@ -21,6 +21,8 @@ struct RecorderFacilities {
     let perf: String
     /// The events to record, as `perf record -e` names them.
     let events: [String]
+    /// Whether the kernel tells who changes areas, and when (``PerfScriptImporter/lockEvent``).
+    let tellsLocks: Bool
     /// What a recording lacks because the kernel does not have an event.
     let shortcomings: [String]
 
@@ -59,6 +61,12 @@ struct RecorderFacilities {
         for call in PerfScriptImporter.callsFromTheirBegin {
             let event = "syscalls:sys_enter_" + call
             if RecorderFacilities.exists(event, in: tracing) { events.append(event) }
+        }
+        tellsLocks = RecorderFacilities.exists(PerfScriptImporter.lockEvent.name, in: tracing)
+        if !tellsLocks {
+            shortcomings.append(
+                "the kernel has no event \(PerfScriptImporter.lockEvent.name): which of two threads "
+                    + "that changed areas at the same time was first is guessed")
         }
         self.events = events
         self.shortcomings = shortcomings

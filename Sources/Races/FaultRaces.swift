@@ -4,7 +4,7 @@ import Mooring
 
 extension Race {
     static let faultRaces = [
-        twoFaults, copyTwice, lastSharer, munmapFault, tableFreed,
+        twoFaults, zeroFrame, twoTables, copyTwice, lastSharer, munmapFault, tableFreed,
     ]
 
     /// Two CPUs of a process touch one page for the first time.
@@ -23,6 +23,43 @@ extension Race {
             cpus: [
                 { try task.access(region[0..<1], .write) },
                 { try task.on(cpu: 2).access(region[0..<1], .write) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
+    /// One CPU reads a page for the first time, another writes it.
+    private static let zeroFrame = Race(
+        name: "zero-frame",
+        summary: "a first read maps the zero frame over the page that a first write has made",
+        mutations: [.mapsZeroWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let task = machine.spawn(on: 1)
+        let region = try task.mapPrivate(2)
+        try task.access(region[1..<2], .write)
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try task.access(region[0..<1], .read) },
+                { try task.on(cpu: 2).access(region[0..<1], .write) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
+    /// Two CPUs touch pages of one table that is not there yet.
+    private static let twoTables = Race(
+        name: "two-tables",
+        summary: "two CPUs make the same page table, and what one has put into its own is lost",
+        mutations: [.makesTableWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let task = machine.spawn(on: 1)
+        let region = try task.mapPrivate(2)
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try task.access(region[0..<1], .read) },
+                { try task.on(cpu: 2).access(region[1..<2], .read) },
             ],
             check: { machine.drainBatches() })
     }

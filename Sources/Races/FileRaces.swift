@@ -3,7 +3,51 @@
 import Mooring
 
 extension Race {
-    static let fileRaces = [truncationFault, holeFault, moveWalk, exitTruncation, boundsWalk]
+    static let fileRaces = [
+        twoArrivals, twoCopies, truncationFault, truncationFirstFault, truncationWrite,
+        truncationDirty, holeFault,
+    ]
+
+    /// Two processes touch one page of a file for the first time.
+    private static let twoArrivals = Race(
+        name: "two-arrivals",
+        summary: "two CPUs bring one page of a file in, and map different frames",
+        mutations: [.bringsInWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let tasks = [machine.spawn(on: 1), machine.spawn(on: 2)]
+        let regions = try tasks.map { try $0.mapShared(file, 1) }
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try tasks[0].access(regions[0], .write) },
+                { try tasks[1].access(regions[1], .write) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
+    /// Two CPUs write one page of a file's private mapping for the first time.
+    private static let twoCopies = Race(
+        name: "two-file-copies",
+        summary: "two CPUs copy one page of a file, and the copy of one is lost",
+        mutations: [.copiesFileWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(2))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapPrivate(2, of: file)
+        try task.access(region[1..<2], .write)
+        _ = try file.write(at: .bytes(0), length: .pages(1))
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try task.access(region[0..<1], .write) },
+                { try task.on(cpu: 2).access(region[0..<1], .write) },
+            ],
+            check: { machine.drainBatches() })
+    }
 
     /// A page is mapped while the file shrinks.
     private static let truncationFault = Race(
@@ -28,6 +72,72 @@ extension Race {
             check: { machine.drainBatches() })
     }
 
+    /// The first page of a table is mapped while the file shrinks.
+    private static let truncationFirstFault = Race(
+        name: "truncation-first-fault",
+        summary: "truncation passes over a table whose first page is just being mapped",
+        mutations: [.trustsEmptyTables]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        // Makes the table, which is empty again afterwards.
+        try task.access(region, .write)
+        try file.truncate(to: .bytes(0))
+        _ = try file.write(at: .bytes(0), length: .pages(1))
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try? task.access(region, .write) },
+                { try file.truncate(to: .bytes(0)) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
+    /// A page of a device's file is written for the first time while the file shrinks.
+    private static let truncationWrite = Race(
+        name: "truncation-write",
+        summary: "the notice of a first write maps a page anew that truncation has taken away",
+        mutations: [.notesWriteWithoutLooking]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .disk, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.access(region, .read)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try? task.access(region, .write) },
+                { try file.truncate(to: .bytes(0)) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
+    /// A page of a device's file becomes dirty while it leaves the cache.
+    private static let truncationDirty = Race(
+        name: "truncation-dirty",
+        summary: "a page is counted as dirty after it has left the cache, and stays so for ever",
+        mutations: [.dirtiesGonePages]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .disk, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.access(region, .read)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try? task.access(region, .write) },
+                { try file.truncate(to: .bytes(0)) },
+            ],
+            check: { machine.drainBatches() })
+    }
+
     /// A page is mapped while a hole is punched where it is.
     private static let holeFault = Race(
         name: "hole-fault",
@@ -45,79 +155,6 @@ extension Race {
             cpus: [
                 { try task.access(region, .write) },
                 { try file.punchHole(at: .bytes(0), length: .pages(1)) },
-            ],
-            check: { machine.drainBatches() })
-    }
-
-    /// A mapping moves while truncation walks the mappings of its file.
-    private static let moveWalk = Race(
-        name: "mremap-walk",
-        summary:
-            "a walk of the reverse map looks for a page that mremap moves, and finds it neither "
-            + "at its old place nor at its new one",
-        mutations: [.movesUnseen]
-    ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(2))
-        let task = machine.spawn(on: 1)
-        let second = try task.mapShared(file, 1, from: 1)
-        try task.access(second, .write)
-        // The page moves to where it joins a mapping that a walk comes to first.
-        let first = try task.mmap(
-            address: second.address - 64 << 20, length: .pages(1), protection: [.read, .write],
-            flags: [.shared, .fixed], file: file)
-        try task.access(first, .write)
-        machine.drainBatches()
-        return Scene(
-            machine: machine,
-            cpus: [
-                {
-                    try task.mremap(
-                        second, to: .pages(1), [.mayMove, .fixed], at: first.address + 4096)
-                },
-                { try file.truncate(to: .bytes(0)) },
-            ],
-            check: { machine.drainBatches() })
-    }
-
-    /// A process ends while truncation walks the mappings of its file.
-    private static let exitTruncation = Race(
-        name: "exit-truncation",
-        summary: "a process ends, and truncation's walk is in a table that is gone",
-        mutations: [.freesTablesFirst]
-    ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = machine.spawn(on: 1)
-        let region = try task.mapShared(file, 1)
-        try task.access(region, .write)
-        machine.drainBatches()
-        return Scene(
-            machine: machine,
-            cpus: [{ task.exit() }, { try file.truncate(to: .bytes(0)) }],
-            check: { machine.drainBatches() })
-    }
-
-    /// A VMA is split while truncation walks the mappings of its file.
-    private static let boundsWalk = Race(
-        name: "split-walk",
-        summary: "a VMA is split or merged while a walk of the reverse map reads its bounds",
-        mutations: [.reboundsUnseen]
-    ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(3))
-        let task = machine.spawn(on: 1)
-        let region = try task.mapShared(file, 3)
-        try task.access(region, .write)
-        machine.drainBatches()
-        return Scene(
-            machine: machine,
-            cpus: [
-                {
-                    try task.mprotect(region[0..<1], .read)
-                    try task.mprotect(region[0..<1], [.read, .write])
-                },
-                { try file.truncate(to: .pages(1)) },
             ],
             check: { machine.drainBatches() })
     }

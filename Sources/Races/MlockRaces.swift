@@ -7,7 +7,7 @@ extension Race {
         munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers,
         mlockDrainedLate,
         markDrainedLate,
-        freedWhileMarked,
+        freedWhileMarked, countedTruncation,
     ]
 
     /// A page waits in one CPU's batch, which is to be on no list, while another process locks
@@ -238,6 +238,29 @@ extension Race {
                 machine.drainBatches()
                 try expect("frames freed while marked", machine.total(.unevictableCleared), 1)
                 try expect("frames that are mlocked", machine.total(.mlock), 0)
+            })
+    }
+
+    /// A page is truncated while mlock counts it.
+    private static let countedTruncation = Race(
+        name: "mlock-count-truncation",
+        summary: "a page that mlock has counted is truncated out of a VMA that is not marked yet",
+        mutations: [.countsLockFirst]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let task = machine.spawn(on: 1)
+        let region = try task.mapShared(file, 1)
+        try task.access(region, .read)
+        machine.drainBatches()
+        return Scene(
+            machine: machine,
+            cpus: [
+                { try? task.mlock(region) }, { try file.truncate(to: .bytes(0)) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames freed while marked", machine.total(.unevictableCleared), 0)
             })
     }
 }

@@ -3,7 +3,8 @@
 // Races that nobody thought of: every two calls at once, on memory of every kind.
 //
 // STATE   A process has anonymous memory, a shared and a private mapping of one file, some of its
-//         pages there and some not, and a child that shares them. The two calls come from two CPUs
+//         pages there and some not, a shared mapping of a file on a device, an attached segment, and
+//         a child that shares them all. The two calls come from two CPUs
 //         of the process, or one from the process and one from its child.
 
 import Mooring
@@ -18,6 +19,11 @@ private struct Pool {
     let shared: Region
     /// The file, private; its pages: copied, mapped, untouched.
     let copied: Region
+    /// A device's file, shared; its pages: dirty, clean.
+    let device: Region
+    let segment: Machine.File
+    /// The segment; its pages: written, untouched.
+    let attached: Region
 
     init() throws {
         machine = try Stage.machine()
@@ -25,14 +31,21 @@ private struct Pool {
         let task = machine.spawn(on: 1)
         anonymous = try task.mapPrivate(4)
         shared = try task.mapShared(file, 3)
-        copied = try task.mmap(
-            length: .pages(3), protection: [.read, .write], flags: .private, file: file)
+        copied = try task.mapPrivate(3, of: file)
+        device = try task.mapShared(
+            machine.makeFile(named: "d", kind: .disk, length: .pages(2)), 2)
+        segment = try machine.makeSegment(length: .pages(2))
+        attached = Region(
+            address: try task.shmat(segment), length: ByteCount.pages(2).bytes)
         try task.access(anonymous[0..<1], .write)
         try task.access(anonymous[1..<2], .read)
         try task.access(anonymous[3..<4], .write)
         try task.access(shared[0..<1], .write)
         try task.access(copied[0..<1], .write)
         try task.access(copied[1..<2], .read)
+        try task.access(device[0..<1], .write)
+        try task.access(device[1..<2], .read)
+        try task.access(attached[0..<1], .write)
         _ = try file.write(at: .pages(1), length: .pages(1))
         parent = task
         child = try task.fork()
@@ -97,6 +110,26 @@ private struct PairCall: Sendable {
         PairCall("truncate") { try $1.file.truncate(to: .pages(1)) },
         PairCall("punch-hole") { try $1.file.punchHole(at: .bytes(0), length: .pages(1)) },
         PairCall("file-write") { _ = try $1.file.write(at: .bytes(0), length: .pages(3)) },
+        PairCall("write-device") { try $0.access($1.device, .write) },
+        PairCall("msync") { try $0.msync($1.device, .sync) },
+        PairCall("munmap-device") { try $0.munmap($1.device) },
+        PairCall("guard") { task, pool in
+            try task.madvise(pool.anonymous[0..<3], .guardInstall)
+            try task.madvise(pool.anonymous[1..<2], .guardRemove)
+        },
+        PairCall("populate") { task, pool in
+            try task.madvise(pool.anonymous, .populateWrite)
+            try task.madvise(pool.copied, .populateWrite)
+        },
+        PairCall("remap-file-pages") { try $0.remapFilePages($1.shared[0..<1], pageOffset: 1) },
+        PairCall("shmat") { task, pool in try task.shmdt(try task.shmat(pool.segment)) },
+        PairCall("shmdt") { try $0.shmdt($1.attached.address) },
+        PairCall("shm-lock") { task, pool in
+            try task.shmLock(pool.segment, locked: true)
+            try task.access(pool.attached, .write)
+            try task.shmLock(pool.segment, locked: false)
+        },
+        PairCall("shm-remove") { $1.segment.removeSegment() },
         PairCall("mincore") { _ = try $0.mincore($1.shared) },
         PairCall("drain") { $1.machine.drainBatches() },
     ]

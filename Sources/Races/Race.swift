@@ -44,7 +44,8 @@ final class Notes {
 extension Race {
     /// All races, in the order of what they are about.
     package static let all: [Race] =
-        mlockRaces + faultRaces + fileRaces + forkRaces + perCPURaces
+        mlockRaces + faultRaces + adviceRaces + translationRaces + fileRaces + walkRaces + forkRaces
+        + segmentRaces + perCPURaces
 
     /// The race with a name.
     package static func named(_ name: String) -> Race? {
@@ -73,6 +74,12 @@ extension Machine.Task {
     func mapPrivate(_ pages: UInt64) throws -> Region {
         try mmap(
             length: .pages(pages), protection: [.read, .write], flags: [.private, .anonymous])
+    }
+
+    /// Maps pages of a file, private.
+    func mapPrivate(_ pages: UInt64, of file: Machine.File) throws -> Region {
+        try mmap(
+            length: .pages(pages), protection: [.read, .write], flags: .private, file: file)
     }
 
     /// Maps pages of a file, shared.

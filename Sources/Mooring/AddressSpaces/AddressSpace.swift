@@ -220,7 +220,7 @@ struct AddressSpaceSlot {
     /// Notes that this CPU runs in the address space.
     @inline(__always)
     func noteRuns() {
-        if hasRun { return }
+        if hasRun || Mutation.runsUnseen.isActive { return }
         ranWord.store(1)
         // ORDER: noted before any entry is read, see TLB.shootDown.
         MemoryFence.full()

@@ -47,7 +47,11 @@ extension AddressSpaces {
         guard entry.bits & marks != 0 else { return false }
         // RACE: in one operation, so that faults and mincore, which look without the table's lock,
         // never find the page absent.
-        _ = table.word(index).clearBits(marks)
+        if Mutation.cleansInTwoSteps.isActive {
+            table.set(index, Entry(bits: table.take(index).bits & ~marks))
+        } else {
+            _ = table.word(index).clearBits(marks)
+        }
         return true
     }
 

@@ -72,6 +72,7 @@ extension AddressSpaces {
         groups.fork(from: original, to: copy, on: cpu)
         guard original.anonGroup != nil || original.flags.contains(.guarded) else { return }
         try copyPages(original, from: parent, to: child, copy, on: cpu)
+        if Mutation.linksCopyLast.isActive { linkFile(copy, on: cpu) }
     }
 
     private func copyPages(

@@ -175,6 +175,8 @@ extension AddressSpaces {
         let isLocked = new.contains(.locked)
         let wasLocked = old.contains(.locked)
         if wasLocked, !isLocked { countLock(.munlock, space, from: start, to: end, on: cpu) }
+        let countsFirst = Mutation.countsLockFirst.isActive
+        if countsFirst, isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
         let merged: VMARef
         do {
             merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
@@ -182,7 +184,9 @@ extension AddressSpaces {
             if wasLocked, !isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
             throw error
         }
-        if isLocked, !wasLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
+        if isLocked, !wasLocked, !countsFirst {
+            countLock(.mlock, space, from: start, to: end, on: cpu)
+        }
         return merged
     }
 

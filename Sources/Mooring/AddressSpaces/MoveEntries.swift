@@ -55,31 +55,37 @@ extension AddressSpaces {
     }
 
     /// Moves the entries of a range to another, for which ``makeTables(toMove:to:end:in:on:)`` has
-    /// made the tables, and withdraws the old translations once.
+    /// made the tables, and withdraws the old translations.
     func moveEntries(
         of vma: VMARef, from old: UInt64, to new: UInt64, end: UInt64, in space: AddressSpace,
         on cpu: CPU
     ) {
         let file = Mutation.movesUnseen.isActive ? nil : vma.file
         let groupLock = vma.firstLink?.pointee.group.lock
-        var moved = 0
         var address = old
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let step = Step(at: address, end: end, destination: new &+ (address &- old))
             address += step.length
             file?.mappingsLock.lock(.fileMappings, on: cpu)
             groupLock?.lock(.anonymousGroup, on: cpu)
-            let live = table.frame.liveEntries
-            if step.isWholeTable, moveTable(step, in: space, on: cpu) {
-                moved += live
-            } else {
-                moved += moveEntries(step, of: table, in: space, on: cpu)
+            var moved = table.frame.liveEntries
+            if !step.isWholeTable || !moveTable(step, in: space, on: cpu) {
+                moved = moveEntries(step, of: table, in: space, on: cpu)
             }
+            // ORDER: flushed before a walk of the reverse map can find the pages at their new
+            // place, whose translations alone it withdraws before it frees them.
+            let flushesLate = Mutation.flushesMoveLate.isActive
+            if moved > 0, !flushesLate { flush(step, in: space, on: cpu) }
             groupLock?.unlock(.anonymousGroup, on: cpu)
             file?.mappingsLock.unlock(.fileMappings, on: cpu)
+            if moved > 0, flushesLate { flush(step, in: space, on: cpu) }
         }
         space.noteTablesChanged()
-        if moved > 0 { tlb.flush(space, FlushRange(old..<end), on: cpu) }
+    }
+
+    @inline(__always)
+    private func flush(_ step: Step, in space: AddressSpace, on cpu: CPU) {
+        tlb.flush(space, FlushRange(step.source..<step.source + step.length), on: cpu)
     }
 
     /// Hangs a whole table up at its new place; `false` where another one hangs there.

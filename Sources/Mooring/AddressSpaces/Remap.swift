@@ -317,11 +317,13 @@ extension AddressSpaces {
             throw .ENOMEM
         }
         // ORDER: the new place is linked in the reverse maps before the old one is unlinked.
-        addTarget(for: source, request, at: new, mode, space, on: cpu)
+        let linksLast = Mutation.linksTargetLast.isActive
+        if !linksLast { addTarget(for: source, request, at: new, mode, space, on: cpu) }
         // A source that stays may have become one with its neighbours and the new place.
         if mode == .keepSource, let joined = space.tree.find(request.address) { source = joined }
         moveEntries(
             of: source, from: request.address, to: new, end: end, in: space, on: cpu)
+        if linksLast { addTarget(for: source, request, at: new, mode, space, on: cpu) }
         switch mode {
         case .move:
             removeVMA(source, from: space, on: cpu)

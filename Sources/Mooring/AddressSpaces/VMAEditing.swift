@@ -119,12 +119,13 @@ extension AddressSpaces {
                 attributes: original.attributes),
             in: child, on: cpu)
         child.tree.insert(copy)
-        linkFile(copy, on: cpu)
+        if !Mutation.linksCopyLast.isActive { linkFile(copy, on: cpu) }
         account(flags, pages: copy.pageCount, in: child)
         return copy
     }
 
-    private func linkFile(_ vma: VMARef, on cpu: CPU) {
+    /// Puts a VMA among the mappings of its file.
+    func linkFile(_ vma: VMARef, on cpu: CPU) {
         guard let file = vma.file else { return }
         file.mappingsLock.lock(.fileMappings, on: cpu)
         vma.fileNode.pointee = IntervalNode(
@@ -181,9 +182,11 @@ extension AddressSpaces {
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
+        let shrinksFirst = Mutation.shrinksBeforeLinking.isActive
+        if shrinksFirst { rebound(vma, in: space, start: vma.start, end: address, on: cpu) }
         groups.clone(from: vma, to: upper, on: cpu)
         linkFile(upper, on: cpu)
-        rebound(vma, in: space, start: vma.start, end: address, on: cpu)
+        if !shrinksFirst { rebound(vma, in: space, start: vma.start, end: address, on: cpu) }
         space.tree.insert(upper)
         return upper
     }
@@ -233,8 +236,10 @@ extension AddressSpaces {
         }
         vma.flags.formUnion(gone.flags)
         space.tree.remove(gone)
+        let leavesFirst = Mutation.leavesBeforeReaching.isActive
+        if leavesFirst { unlinkAndFree(gone, from: space, on: cpu) }
         rebound(vma, in: space, start: start, end: end, on: cpu)
-        unlinkAndFree(gone, from: space, on: cpu)
+        if !leavesFirst { unlinkAndFree(gone, from: space, on: cpu) }
     }
 
     /// Merges a VMA that has grown up to the one above it with that one if they are alike.

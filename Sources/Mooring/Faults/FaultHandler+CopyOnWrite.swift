@@ -18,16 +18,18 @@ extension FaultHandler {
             table.lock(on: cpu)
             defer { table.unlock(on: cpu) }
             // RACE: unmapped or made writable since it was looked at: the access is tried again.
-            guard table[index] == seen else { return .resolved }
+            guard table[index] == seen || Mutation.notesWriteWithoutLooking.isActive else {
+                return .resolved
+            }
             table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
             frame.markDirty(on: cpu)
             cpu.count(.faultFileShared)
             return .resolved
         }
-        if frame.has(.anonymous), mayReuse(fault, frame) {
+        if frame.has(.anonymous), mayReuseHint(fault, frame) {
             table.lock(on: cpu)
             // Judged again under the lock: a fork may have shared the frame since.
-            if table[index] == seen, isSoleUser(frame) {
+            if table[index] == seen && isSoleUser(frame) || Mutation.reusesWithoutLooking.isActive {
                 frame.set(.exclusive)
                 table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
                 cpu.count(.faultReuse)
@@ -48,15 +50,24 @@ extension FaultHandler {
         frame.has(.exclusive) || frame.counts.loadAcquiring() == FrameRef.oneMapping
     }
 
-    /// Whether the last sharer writes in place.
+    /// Whether the last sharer writes in place, as far as can be seen without the table's lock.
     ///
     /// A reference may be this CPU's own batch's.
     @inline(__always)
-    private func mayReuse(_ fault: Fault, _ frame: FrameRef) -> Bool {
-        if isSoleUser(frame) { return true }
+    private func mayReuseHint(_ fault: Fault, _ frame: FrameRef) -> Bool {
+        if isSoleUserHint(frame) { return true }
         guard frame.mapCount == 1, counts.batches.hasWaiting(on: fault.cpu) else { return false }
         counts.batches.drain(on: fault.cpu)
-        return isSoleUser(frame)
+        return isSoleUserHint(frame)
+    }
+
+    /// As ``isSoleUser(_:)``, of a frame that may have been freed since its entry was read.
+    ///
+    /// RACE: MADV_DONTNEED or truncation may have taken it away, and others may use it by now.
+    /// Whichever way the fault takes, it looks under the table's lock whether the entry is the same.
+    @inline(__always)
+    private func isSoleUserHint(_ frame: FrameRef) -> Bool {
+        frame.has(.exclusive) || frame.counts.load() == FrameRef.oneMapping
     }
 
     /// Puts a new anonymous page in the place of a shared one, or of the zero page.
@@ -80,6 +91,8 @@ extension FaultHandler {
             if let source { memory.copy(source, to: copy) } else { memory.zero(copy) }
         }
         tlb.beginWithdrawal(in: fault.space)
+        let flushesFirst = Mutation.flushesFirst.isActive
+        if flushesFirst { flush(fault) }
         install(copy, frames[copy], fault, table, index)
         var leftover = MapCounts.Leftover.referenced
         if let source {
@@ -94,7 +107,7 @@ extension FaultHandler {
         table.unlock(on: cpu)
         fault.slot.resident(.anonymous).add(1)
         // ORDER: flushed before the old frame's reference goes.
-        tlb.flush(fault.space, FlushRange(fault.page..<fault.page + pageSize), on: cpu)
+        if !flushesFirst { flush(fault) }
         tlb.endWithdrawal(in: fault.space)
         if let source {
             switch leftover {
@@ -110,5 +123,12 @@ extension FaultHandler {
             table.unlock(on: cpu)
         }
         return .resolved
+    }
+
+    /// Withdraws the translations of the faulting page.
+    @inline(__always)
+    private func flush(_ fault: Fault) {
+        tlb.flush(
+            fault.space, FlushRange(fault.page..<fault.page + pageSize), on: fault.cpu)
     }
 }

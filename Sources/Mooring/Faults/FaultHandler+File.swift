@@ -251,7 +251,7 @@ extension FaultHandler {
         let index = TableLevel.pte.index(of: fault.address)
         while true {
             table.lock(on: cpu)
-            if !table[index].isEmpty {
+            if !table[index].isEmpty, !Mutation.copiesFileWithoutLooking.isActive {
                 table.unlock(on: cpu)
                 // RACE: another CPU mapped the page; the access is tried again.
                 allocator.free(copy, on: cpu)

@@ -224,7 +224,7 @@ struct FaultHandler {
             bits: FaultHandler.readOnlyBits(fault.outline.rights) | Entry.uncounted)
         table.lock(on: fault.cpu)
         // RACE: another CPU may have put a page here; then there is nothing left to do.
-        if table[index].isEmpty {
+        if table[index].isEmpty || Mutation.mapsZeroWithoutLooking.isActive {
             table.set(index, entry)
             table.frame.liveEntries += 1
             fault.cpu.count(.faultZeroPage)

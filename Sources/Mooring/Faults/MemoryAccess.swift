@@ -102,7 +102,11 @@ struct MemoryAccess {
     private func setBits(_ wanted: UInt64, _ table: TableRef, _ index: Int, seen: Entry) -> Bool {
         // RACE: an unmapping or write-protecting CPU may have changed the entry; then the access
         // faults or walks again, as the processor's would.
-        table.word(index).replace(seen.bits, by: seen.bits | wanted)
+        if Mutation.marksWithoutLooking.isActive {
+            table.word(index).store(seen.bits | wanted)
+            return true
+        }
+        return table.word(index).replace(seen.bits, by: seen.bits | wanted)
     }
 
     // MARK: Contents

@@ -95,12 +95,14 @@ struct PageCache {
         }
         prepare(frame, of: file, offset)
         if keepsBytes { memory.zero(fresh) }
+        let wasLocked = Mutation.judgesSegmentEarly.isActive && file.pointer.pointee.isLocked
 
         file.cacheLock.lock(.pageCache, on: cpu)
         let isGone = offset >= file.pageCount
         let other = isGone ? PFN.none : file.index.lookup(offset)
-        if !isGone, other == .none {
+        if !isGone, other == .none || Mutation.bringsInWithoutLooking.isActive {
             insert(fresh, frame, file, offset, on: cpu)
+            if wasLocked { frame.set(.unevictable) }
             file.cacheLock.unlock(.pageCache, on: cpu)
             batches.addTakingReference(fresh, on: cpu)
             return .found(fresh, broughtIn: !file.pointer.pointee.isCached && file.kind == .disk)

@@ -8,7 +8,7 @@
 //            one a file), and over who lets go of a segment last.
 
 /// The flat state behind ``SegmentLocks``.
-private struct SegmentLocksState {
+struct SegmentLocksState {
     var lockedPages: [UInt32: Int] = [:]
     /// The number of the last attachment.
     var lastAttachment: UInt32 = 0
@@ -21,14 +21,22 @@ struct SegmentLocks {
     private let state: UnsafeMutablePointer<SegmentLocksState>
 
     init() {
-        state = .allocate(capacity: 1)
+        // As for the table of processes: what holds references is not in memory that is put back.
+        let buffer = UnsafeMutableBufferPointer<SegmentLocksState>.allocate(capacity: 1)
+        state = buffer.baseAddress.unsafelyUnwrapped
         state.initialize(to: SegmentLocksState())
+    }
+
+    /// All of it: for an explorer that puts a machine back to what it was.
+    var contents: SegmentLocksState {
+        get { state.pointee }
+        nonmutating set { state.pointee = newValue }
     }
 
     /// Gives the memory back.
     func deallocate() {
         state.deinitialize(count: 1)
-        state.deallocate()
+        UnsafeMutableBufferPointer(start: state, count: 1).deallocate()
     }
 
     private var usersLock: SpinLock {
@@ -92,7 +100,9 @@ struct SegmentLocks {
         usersLock.lock(.segments, on: cpu)
         defer { usersLock.unlock(.segments, on: cpu) }
         // RACE: the last of the others may be letting go; the lock decides who came first.
-        guard !segment.pointer.pointee.isDestroyed else { return nil }
+        guard !segment.pointer.pointee.isDestroyed || Mutation.attachesToDestroyed.isActive else {
+            return nil
+        }
         segment.references.add(1)
         state.pointee.lastAttachment &+= 1
         return state.pointee.lastAttachment

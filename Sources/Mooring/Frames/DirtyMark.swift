@@ -16,7 +16,7 @@ extension FrameRef {
         if isCountedWhenDirty { cpu.add(1, to: .dirty, zone: zoneIndex) }
         // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
         // clear the mark one finds it set, and takes the count back.
-        if !has(.fileCached) { clearDirty(on: cpu) }
+        if !has(.fileCached), !Mutation.dirtiesGonePages.isActive { clearDirty(on: cpu) }
     }
 
     /// Takes the mark back; returns whether it was set.

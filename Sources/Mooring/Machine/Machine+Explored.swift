@@ -4,15 +4,20 @@
 // does not hold, and names for what CPUs touch.
 
 extension Machine {
-    /// The part of a machine's state that is not in flat memory: the table of processes.
+    /// The part of a machine's state that is not in flat memory: the table of processes, and who has
+    /// locked segments.
     package struct Unflat {
         fileprivate let processes: ProcessTableState
+        fileprivate let segmentLocks: SegmentLocksState
     }
 
     /// What flat memory does not hold; to be saved and put back together with it.
     package var unflat: Unflat {
-        get { Unflat(processes: processes.contents) }
-        set { processes.contents = newValue.processes }
+        get { Unflat(processes: processes.contents, segmentLocks: cache.segmentLocks.contents) }
+        set {
+            processes.contents = newValue.processes
+            cache.segmentLocks.contents = newValue.segmentLocks
+        }
     }
 
     /// Whether every frame that is marked mlocked and on a list is on the unevictable one, and

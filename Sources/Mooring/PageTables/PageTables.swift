@@ -166,7 +166,7 @@ struct PageTables {
             guard let fresh = makeTable(on: cpu) else { return nil }
             space.upperLock.lock(.pageTable, on: cpu)
             entry = parent[index]
-            if entry.isEmpty {
+            if entry.isEmpty || Mutation.makesTableWithoutLooking.isActive {
                 entry = Entry(frame: fresh, bits: Entry.writable | Entry.accessed)
                 parent.frame.liveEntries += 1
                 parent.word(index).storeReleasing(entry.bits)

@@ -105,11 +105,19 @@ struct Unmapper {
     private func flush(_ gathering: inout Gathering, on cpu: CPU) {
         gathering.range.include(gathering.tables.range)
         guard !gathering.range.isEmpty else { return }
+        if Mutation.freesBeforeFlush.isActive { letGo(&gathering, on: cpu) }
         if gathering.isEnding {
             tlb.forget(gathering.space, on: cpu)
         } else {
             tlb.flush(gathering.space, gathering.range, on: cpu)
         }
+        letGo(&gathering, on: cpu)
+        gathering.range = FlushRange()
+    }
+
+    /// Frees the frames and tables that were gathered.
+    @inline(__always)
+    private func letGo(_ gathering: inout Gathering, on cpu: CPU) {
         batches.free(gathering.unreachable, count: gathering.unreachableCount, on: cpu)
         for index in 0..<gathering.referencedCount {
             batches.release(gathering.referenced[index], on: cpu)
@@ -117,7 +125,6 @@ struct Unmapper {
         tables.free(&gathering.tables, on: cpu)
         gathering.unreachableCount = 0
         gathering.referencedCount = 0
-        gathering.range = FlushRange()
     }
 
     /// Unmaps `start..<end` of a VMA of the gathering's address space.
@@ -150,6 +157,7 @@ struct Unmapper {
     @inline(__always)
     private func isEmpty(_ table: TableRef, on cpu: CPU) -> Bool {
         if table.frame.liveEntries > 0 { return false }
+        if Mutation.trustsEmptyTables.isActive { return true }
         // RACE: truncation comes here without the address space's lock. A fault that found its page
         // before truncation took it away may hold the table's lock still, its entry not yet
         // counted: a table is known to be empty only under its lock.

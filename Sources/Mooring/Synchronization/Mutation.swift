@@ -49,6 +49,48 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case drainsBusyCPUs
     /// Who drains the batches of all CPUs does not enter them.
     case drainsWithoutEntering
+    /// A file's page is marked dirty without looking whether it has left the cache meanwhile.
+    case dirtiesGonePages
+    /// A walk passes over a table that looks empty without taking its lock.
+    case trustsEmptyTables
+    /// Frames that were unmapped are freed before translations of them are flushed.
+    case freesBeforeFlush
+    /// Translations are flushed before the entry changes.
+    case flushesFirst
+    /// A CPU does not say that it runs in an address space.
+    case runsUnseen
+    /// mremap moves entries before their new place is in the reverse maps.
+    case linksTargetLast
+    /// mremap flushes the translations of the old place after walks can find the new one.
+    case flushesMoveLate
+    /// A VMA that is split shrinks before its upper part is in the reverse maps.
+    case shrinksBeforeLinking
+    /// A VMA that is merged leaves the reverse maps before the other reaches over its pages.
+    case leavesBeforeReaching
+    /// fork copies entries before the child's VMA is among the mappings of its file.
+    case linksCopyLast
+    /// mlock counts pages before it marks the VMA.
+    case countsLockFirst
+    /// MADV_FREE takes an entry out and puts it back clean.
+    case cleansInTwoSteps
+    /// The processor marks an entry without looking whether it is still the one that it used.
+    case marksWithoutLooking
+    /// The first write of a shared page is noted without looking whether the page is still mapped.
+    case notesWriteWithoutLooking
+    /// The last sharer of a page writes in place without looking whether it is still mapped.
+    case reusesWithoutLooking
+    /// A first read maps the zero frame without looking whether another CPU has mapped a page.
+    case mapsZeroWithoutLooking
+    /// A page is put into the cache without looking whether another CPU has brought it in.
+    case bringsInWithoutLooking
+    /// A first private write of a file's page does not look whether another CPU has copied it.
+    case copiesFileWithoutLooking
+    /// A page table is hung up without looking whether another CPU has made one.
+    case makesTableWithoutLooking
+    /// A segment's lock is looked at before the lock under which its page joins the cache.
+    case judgesSegmentEarly
+    /// A segment is attached that its last holder is letting go.
+    case attachesToDestroyed
 
     /// Whether the engine is to make this mistake: never, unless an explorer on this thread of the
     /// host asks for it, and the build is instrumented.

@@ -8,6 +8,8 @@ enum PerfScriptEvent {
     case exit(String, Int64)
     /// A fault at a user address; the error code is the processor's.
     case fault(address: UInt64, code: UInt64)
+    /// A thread has taken the lock that whoever changes areas of its address space needs.
+    case locked
     /// A new total of one kind of resident memory of an address space.
     case resident(space: UInt64, isOwn: Bool, kind: ResidentKind, bytes: Int64)
     /// The search for room in an address space, which begins at `top`.

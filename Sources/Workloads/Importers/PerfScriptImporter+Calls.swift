@@ -18,15 +18,38 @@ extension PerfScriptImporter {
         default: break
         }
         var call = PerfScriptThread.PendingCall(name: name, arguments: arguments)
-        if givesAway(line, name, arguments) {
-            call.step = releasing(line, name, arguments)
-        }
+        // MADV_DONTNEED and its kin do without the lock.
+        if !tellsLocks || name == "madvise" { call.step = releasing(line, call) }
         threads[line.thread, default: .init()].call = call
         threads[line.thread]?.freshSpace = nil
     }
 
-    /// Whether the call counts from its beginning: what it gives up may be taken by another
-    /// thread before it returns.
+    // MARK: The lock
+
+    /// A thread takes the lock that changes of areas need: its call counts from here.
+    mutating func locked(_ line: PerfScriptLine) {
+        tellsLocks = true
+        guard let process = processes[line.process] else { return }
+        if let copier = process.copier, copier != line.thread {
+            let place = takePlace()
+            threads[copier]?.call?.place = place
+            threads[copier]?.call?.copied = spaces[process.space].files
+            processes[line.process]?.copier = nil
+        }
+        guard var call = threads[line.thread]?.call, call.place == nil else { return }
+        switch call.name {
+        // It locks the address space that it makes.
+        case "execve", "execveat": return
+        case "fork", "clone", "clone3":
+            processes[line.process]?.copier = line.thread
+            return
+        default: call.step = call.step ?? releasing(line, call)
+        }
+        call.place = takePlace()
+        threads[line.thread]?.call = call
+    }
+
+    /// Whether the call gives memory away: another thread may take the room before it returns.
     private func givesAway(
         _ line: PerfScriptLine, _ name: String, _ arguments: SIMD8<UInt64>
     ) -> Bool {
@@ -43,10 +66,14 @@ extension PerfScriptImporter {
         }
     }
 
+    /// Adds the step of a call that gives memory away; `nil` for any other.
     private mutating func releasing(
-        _ line: PerfScriptLine, _ name: String, _ arguments: SIMD8<UInt64>
+        _ line: PerfScriptLine, _ call: PerfScriptThread.PendingCall
     ) -> Int? {
-        guard let space = processes[line.process]?.space else { return nil }
+        let (name, arguments) = (call.name, call.arguments)
+        guard givesAway(line, name, arguments), let space = processes[line.process]?.space else {
+            return nil
+        }
         let span = Span.absolute(address: arguments[0], length: arguments[1])
         switch name {
         case "munmap":
@@ -76,7 +103,8 @@ extension PerfScriptImporter {
         let outcome: Outcome =
             succeeded
             ? .value(UInt64(bitPattern: value)) : .failed(Errno(rawValue: Int32(-value)))
-        if let step = call.step {
+        // Without the lock where it failed early.
+        if let step = call.step ?? releasing(line, call) {
             steps[step].recorded = outcome
             if call.name == "brk" { spaces[process.space].breakAt = UInt64(bitPattern: value) }
             return
@@ -101,6 +129,7 @@ extension PerfScriptImporter {
         case "shmget": if succeeded { shmget(line, call, UInt64(value)) }
         case "shmat": shmat(line, call, outcome)
         case "fork", "vfork", "clone", "clone3":
+            processes[line.process]?.copier = nil
             if !succeeded { notes.add("a fork that failed, left out", line: number) }
         default: break
         }

@@ -4,10 +4,14 @@
 // processes, in an order in which they can be carried out one after another.
 //
 // ORDER   The text is sorted by time, but a call is two lines, and other threads act between
-//         them. A call that gives memory away (munmap, a shrinking brk, MADV_DONTNEED, shmdt)
-//         counts from its beginning: the room may be taken by another thread before it returns.
-//         Every other call counts from its end: nobody can use what it made before. A fork counts
-//         where the new task appears.
+//         them. A call that changes areas counts where it took the lock that all such calls need,
+//         which is the order of the kernel. A fork keeps that lock while it copies, and other
+//         threads may fault in areas that it has not come to: it counts where the next one takes
+//         the lock, at the latest where the new task appears. Of other calls, and in a text that
+//         does not tell locks: what gives memory away (munmap, a shrinking brk, MADV_DONTNEED,
+//         shmdt) counts from its beginning, as the room may be taken by another thread before it
+//         returns; every other call counts from its end, as nobody can use what it made before; a
+//         fork counts where the new task appears.
 // EXEC    The areas that the kernel maps while it starts a program appear as records, from the
 //         new name to the return of execve. Later ones lie over earlier ones. The pages of
 //         arguments, which the kernel writes without a fault, become one write to the highest
@@ -50,6 +54,12 @@ package struct PerfScriptImporter: TextImporter {
         "mmap:vm_unmapped_area", "signal:signal_generate",
     ]
 
+    /// The event that tells in which order threads changed the areas of an address space, and the
+    /// filter without which it would tell of faults too.
+    package static let lockEvent = (
+        name: "mmap_lock:mmap_lock_acquire_returned", filter: "write == 1"
+    )
+
     /// The system calls whose begin and end it reads.
     package static let calls = [
         "mmap", "munmap", "mremap", "mprotect", "pkey_mprotect", "brk", "madvise", "mlock",
@@ -89,6 +99,13 @@ package struct PerfScriptImporter: TextImporter {
     var explanations = Explanations()
     /// The text tells when a descriptor is closed, so that what is known of it can be trusted.
     var tellsClosing = false
+    /// The text tells who takes the lock of an address space.
+    var tellsLocks = false
+    /// Where each step belongs, as they are not added in that order, and the next place.
+    private var orders: [Int] = []
+    private var nextOrder = 0
+    /// Where the call belongs that is being read, where it is known.
+    private var place: (order: Int, time: UInt64)?
     var notes = ImportNotes()
     /// The number of the line that is being read.
     var number = 0
@@ -163,7 +180,10 @@ package struct PerfScriptImporter: TextImporter {
                 return
             }
             threads[thread]?.call = nil
+            place = call.place
             end(line, call, value)
+            place = nil
+        case .locked: locked(line)
         case .area(let area):
             if processes[line.process]?.build != nil {
                 processes[line.process]?.build?.add(area)
@@ -196,11 +216,24 @@ package struct PerfScriptImporter: TextImporter {
     /// Adds a step and returns its number.
     @discardableResult
     mutating func add(_ line: PerfScriptLine, _ call: Call, recorded: Outcome? = nil) -> Int {
+        let place = place ?? takePlace()
+        orders.append(place.order)
         steps.append(
             Step(
-                time: now, thread: line.thread,
+                time: place.time, thread: line.thread,
                 Operation(ProcessID(rawValue: line.process), call), recorded: recorded))
         return steps.count - 1
+    }
+
+    /// The place after all that were taken.
+    mutating func takePlace() -> (order: Int, time: UInt64) {
+        defer { nextOrder += 1 }
+        return (nextOrder, now)
+    }
+
+    /// The steps as they are to be carried out; those of one place stay as they were added.
+    private var orderedSteps: [Step] {
+        steps.indices.sorted { (orders[$0], $0) < (orders[$1], $1) }.map { steps[$0] }
     }
 
     // MARK: Processes
@@ -233,13 +266,16 @@ package struct PerfScriptImporter: TextImporter {
             space.image = 0
             space.users = 1
             space.counter = fresh
-            space.files = space.files.forked()
+            space.files = (threads[line.thread]?.call?.copied ?? space.files).forked()
             space.execStep = nil
             space.populatesNewAreas = false
             process.space = spaces.count
             spaces.append(space)
         }
         processes[child] = process
+        processes[line.process]?.copier = nil
+        place = threads[line.thread]?.call?.place
+        defer { place = nil }
         add(
             line, .fork(child: id, sharesMemory: shares), recorded: .value(UInt64(child)))
     }
@@ -322,7 +358,7 @@ package struct PerfScriptImporter: TextImporter {
         return Imported(
             recording: Recording(
                 command: command ?? options.command, source: source ?? options.source,
-                steps: steps, processes: finished),
+                steps: orderedSteps, processes: finished),
             notes: notes.sorted)
     }
 

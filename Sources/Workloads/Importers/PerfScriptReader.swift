@@ -130,6 +130,9 @@ struct PerfScriptReader {
             return .exit(name, Int64(bitPattern: value))
         }
         if take("PERF_RECORD_") { return recordEvent() }
+        if take("mmap_lock:mmap_lock_acquire_returned: ") {
+            return find("write=true") && find("success=true") ? .locked : .other
+        }
         if take("mmap:vm_unmapped_area: ") {
             guard let top = hex(after: "hi=0x") else { return nil }
             return .unmappedArea(top: top)

@@ -14,6 +14,8 @@ struct PerfScriptProcess {
     var descriptors: [UInt64: Int] = [:]
     /// What ftruncate made of a descriptor whose file is not known yet.
     var truncations: [UInt64: UInt64] = [:]
+    /// The thread whose fork took the lock of the address space last.
+    var copier: Int32?
     /// The image that execve is building.
     var build: PerfScriptImage?
 }
@@ -24,8 +26,12 @@ struct PerfScriptThread {
     struct PendingCall {
         var name: String
         var arguments: SIMD8<UInt64>
-        /// The step it already has, if it is one that counts from its beginning.
+        /// The step it already has, if it is one that gives memory away.
         var step: Int?
+        /// Where among the steps it belongs, and when that was: where it took the lock.
+        var place: (order: Int, time: UInt64)?
+        /// The mapped files that a fork copies.
+        var copied: FileAreas?
         /// What it mapped.
         var area: PerfScriptArea?
     }

@@ -171,6 +171,18 @@ import Testing
         #expect(try bench.flushes { try task.access(bench.calls.region(515, 1), .write) } == .none)
     }
 
+    @Test(arguments: [1, 2]) func `mremap flushes table by table`(cpus: Int) throws {
+        let bench = try Bench(cpus: cpus)
+        let task = bench.task
+        // Two pages in one table, two in the next.
+        let region = try bench.written(510, 4)
+        let place = bench.calls.region(2048, 4).address
+        #expect(
+            try bench.flushes {
+                _ = try task.mremap(region, to: .pages(4), [.mayMove, .fixed], at: place)
+            } == Flushes(pages: 4, remote: 2 * (cpus - 1), received: 2 * (cpus - 1)))
+    }
+
     @Test(arguments: [1, 2]) func `fork flushes everything, and a copy its page`(cpus: Int) throws {
         let bench = try Bench(cpus: cpus)
         let task = bench.task

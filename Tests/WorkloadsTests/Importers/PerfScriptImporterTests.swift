@@ -40,6 +40,49 @@ import Testing
         #expect(recording.steps.map(\.time) == recording.steps.map(\.time).sorted())
     }
 
+    @Test func `calls that change areas count in the order of the lock`() throws {
+        // Each line: the thread, and what it does a microsecond after the line before.
+        let lock = "mmap_lock:mmap_lock_acquire_returned: mm=0x1 memcg_id=1 write=true success=true"
+        func mmap(_ length: Int) -> String {
+            "syscalls:sys_enter_mmap: addr: 0x0, len: 0x\(length)000, prot: 0x1, flags: 0x22, "
+                + "fd: 0xffffffff, off: 0x0"
+        }
+        let munmap = "syscalls:sys_enter_munmap: addr: 0x1000, len: 0x1000"
+        let lines: [(thread: Int, event: String)] = [
+            (100, "PERF_RECORD_COMM exec: tf:100/100"), (100, lock),
+            (100, "task:task_newtask: pid=101 comm=tf clone_flags=10100 oom_score_adj=0"),
+            // The later one to begin, and to end, has the lock first.
+            (100, mmap(1)), (101, mmap(2)), (101, lock), (100, lock),
+            (100, "syscalls:sys_exit_mmap: 0x1000"), (101, "syscalls:sys_exit_mmap: 0x2000"),
+            // What gives memory away has not done so before it has the lock.
+            (100, munmap), (101, mmap(3)), (101, lock), (101, "syscalls:sys_exit_mmap: 0x4000"),
+            (100, lock), (100, "syscalls:sys_exit_munmap: 0x0"),
+            // A fork has copied when the next one has the lock, though the child appears later.
+            (100, "syscalls:sys_enter_clone: clone_flags: 0x11, newsp: 0x0"), (100, lock),
+            (100, lock), (101, munmap), (101, lock),
+            (100, "task:task_newtask: pid=102 comm=tf clone_flags=11 oom_score_adj=0"),
+            (101, "syscalls:sys_exit_munmap: 0x0"), (100, "syscalls:sys_exit_clone: 0x66"),
+            // It fails before it takes the lock.
+            (100, munmap), (100, "syscalls:sys_exit_munmap: 0xffffffffffffffea"),
+        ]
+        let text = lines.enumerated().map { index, line in
+            "tf 100/\(line.thread) [000] 1.0000\(10 + index)000: \(line.event)\n"
+        }.joined()
+        let recording = try PerfScriptImporter.recording(from: Array(text.utf8))
+        let steps = recording.steps.drop { $0.operation.call.kind != .mmap }
+        #expect(
+            steps.map(\.operation.call.kind) == [
+                .mmap, .mmap, .mmap, .munmap, .fork, .munmap, .munmap,
+            ])
+        #expect(steps.map(\.thread) == [101, 100, 101, 100, 100, 101, 100])
+        #expect(
+            steps.map(\.recorded) == [
+                .value(0x2000), .value(0x1000), .value(0x4000), .value(0), .value(102), .value(0),
+                .failed(.EINVAL),
+            ])
+        #expect(recording.steps.map(\.time) == recording.steps.map(\.time).sorted())
+    }
+
     @Test func `an image has the areas that the kernel built, and the facts that came later`()
         throws
     {
