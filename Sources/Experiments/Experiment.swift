@@ -35,6 +35,7 @@ package struct Experiment: Sendable {
     /// Carries it out.
     ///
     /// - Parameter changes: Values by name; a parameter that is not named has its own.
+    /// - Returns: What was found.
     /// - Throws: ``ExperimentFailure`` for a name or a value that is not possible, and what the
     ///   machine throws.
     package func run(_ changes: [String: [Int]] = [:]) throws -> ExperimentResult {

@@ -14,11 +14,12 @@ public struct CostTable: Sendable {
     /// What each page adds when many are moved in a row: 2 GB a second.
     public var devicePage: UInt64 = 2_048
 
-    /// Unmapping a page of a file when a process exits, in nanoseconds, and what it adds to walk from
-    /// the frame to those who map it, and to look at each VMA on the way: measured on this engine, by
-    /// the experiment `locked-exit`.
+    /// Unmapping a page of a file when a process exits, in nanoseconds: measured on this engine, as
+    /// what follows, by the experiment `locked-exit`.
     public var unmapPage: UInt64 = 30
+    /// What it adds to walk from the frame to those who map it.
     public var reverseMapWalk: UInt64 = 80
+    /// What each VMA on the way adds.
     public var reverseMapStep: UInt64 = 12
 
     /// The defaults.
