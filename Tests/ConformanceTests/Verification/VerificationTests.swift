@@ -167,8 +167,9 @@ private final class WrongSystem: MemorySystem {
     let name = "a wrong system"
 
     init(
-        _ system: EngineSystem, text: @escaping (String) -> String = { $0 },
-        outcome: @escaping (Operation, EngineSystem) throws -> Outcome = { try $1.perform($0) }
+        _ system: EngineSystem,
+        outcome: @escaping (Operation, EngineSystem) throws -> Outcome = { try $1.perform($0) },
+        text: @escaping (String) -> String = { $0 }
     ) {
         self.system = system
         self.outcome = outcome
