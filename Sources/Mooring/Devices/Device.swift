@@ -138,19 +138,32 @@ struct Device {
         return true
     }
 
+    /// Waits for all writes that are under way.
+    func waitForAll(on cpu: CPU) {
+        lock.lock(.device, on: cpu)
+        let last = (state.pointee.first + state.pointee.count + Device.depth - 1) % Device.depth
+        let end = state.pointee.count > 0 ? state.pointee.queue[last].end : 0
+        lock.unlock(.device, on: cpu)
+        wait(until: end, on: cpu)
+    }
+
     private func endAll(until moment: UInt64, on cpu: CPU) {
-        while true {
+        var ended = InlineArray<32, PFN>(repeating: .none)
+        var count: Int
+        repeat {
+            count = 0
             lock.lock(.device, on: cpu)
-            let first = state.pointee.first
-            guard state.pointee.count > 0, state.pointee.queue[first].end <= moment else {
-                return lock.unlock(.device, on: cpu)
+            while count < ended.count, state.pointee.count > 0,
+                state.pointee.queue[state.pointee.first].end <= moment
+            {
+                ended[count] = state.pointee.queue[state.pointee.first].pfn
+                state.pointee.first = (state.pointee.first + 1) % Device.depth
+                state.pointee.count -= 1
+                count += 1
             }
-            let pfn = state.pointee.queue[first].pfn
-            state.pointee.first = (first + 1) % Device.depth
-            state.pointee.count -= 1
             lock.unlock(.device, on: cpu)
-            end(pfn, on: cpu)
-        }
+            for index in 0..<count { end(ended[index], on: cpu) }
+        } while count == ended.count
     }
 
     private func end(_ pfn: PFN, on cpu: CPU) {
