@@ -108,7 +108,9 @@ private final class Soak {
     }
 }
 
-/// One process, which knows what its memory must hold. One thread at a time runs it.
+/// One process, which knows what its memory must hold.
+///
+/// One thread at a time runs it.
 private final class SoakActor: @unchecked Sendable {
     let task: Machine.Task
     private let number: Int
