@@ -38,7 +38,10 @@ extension AddressSpaces {
         let frame = frames[pfn]
         guard frame.has(.anonymous) else { return false }
         // A page that was written back is needed by a forked relative that maps it too.
-        if frame.has(.dirty), frame.mapCount > 1 { return false }
+        if frame.has(.dirty) {
+            guard frame.mapCount == 1 else { return false }
+            frame.clear(.dirty)
+        }
         let marks = Entry.accessed | Entry.dirty
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)
