@@ -34,9 +34,10 @@ package enum KnownDifferences {
     package static let all: [KnownDifference] = [
         KnownDifference(
             place: "madvise COLD, PAGEOUT, COLLAPSE",
-            kernel: "act on pages",
-            engine: "are checked, and change nothing",
-            reason: "reclaim and huge pages are not built yet",
+            kernel: "COLD and PAGEOUT act on the pages that they find on a list",
+            engine: "the same; COLLAPSE is checked, and changes nothing",
+            reason:
+                "which pages those are depends on what else ran; huge pages are not built yet",
             scope: .calls { call, _ in
                 guard case .madvise(_, let advice) = call else { return false }
                 return [.cold, .pageOut, .collapse].contains(advice)

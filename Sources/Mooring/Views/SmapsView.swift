@@ -90,8 +90,8 @@ extension MemoryUsage {
         pages("FilePmdMapped", 0)
         pages("Shared_Hugetlb", 0)
         pages("Private_Hugetlb", 0)
-        pages("Swap", 0)
-        pages("SwapPss", 0)
+        pages("Swap", swapped)
+        share("SwapPss", proportionalSwapped)
         share("Locked", locked)
     }
 }
