@@ -34,12 +34,8 @@ extension Reclaimer {
             }
         }
         // RACE: exit may have taken the last mapping before the slot was there. Nobody would ever
-        // ask for it, nor give it back. An entry that names it, and goes from now on, gives it back.
-        if frame.has(.anonymous), swap.countHint(swap.slot(of: pfn)) == 0,
-            swap.dropIfUnused(pfn, frame, on: cpu)
-        {
-            return .keep
-        }
+        // ask for it, nor give it back.
+        if frame.has(.anonymous), swap.dropIfUnused(pfn, frame, on: cpu) { return .keep }
         if frame.has(.dirty) {
             guard swap.write(pfn, frame, on: cpu) else {
                 swap.dropIfUnused(pfn, frame, on: cpu)

@@ -179,7 +179,7 @@ struct SwapCache {
         return state.pointee.cached[Int(slot)].isFrame
     }
 
-    /// How many entries name a slot: true of some moment.
+    /// How many entries name a slot, for views: true of some moment.
     func countHint(_ slot: UInt32) -> Int { Int(state.pointee.counts[Int(slot)]) }
 
     /// Whether somebody may want a slot's page read ahead: an entry names it and no frame holds it.
