@@ -14,7 +14,8 @@
 // counts  8–15   references (low half) and mappings (high half)           atomic
 // next    16–19  list link; the mlock count on the unevictable list       lru, zone
 // prev    20–23  list link; live entries of a page table                  lru, zone, page table
-// owner   24–31  owner's number (28 bits), page offset in it (36 bits)    frame or page cache
+// owner   24–31  owner's number (28 bits), page offset in it (36 bits);   frame or page cache
+//                an atomic word, as scans look at it without a lock
 
 /// The 32 bytes that describe a frame.
 struct FrameDescriptor {
@@ -204,28 +205,25 @@ struct FrameRef {
     /// Bits of ``FrameDescriptor/owner`` that the page offset takes.
     static let offsetBits: UInt64 = 36
 
+    @inline(__always)
+    private var owner: AtomicField64 { AtomicField64(at: raw + 24) }
+
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        SchedulingPoint.touch(.read, raw + 24)
-        return UInt32(truncatingIfNeeded: pointer.pointee.owner >> FrameRef.offsetBits)
+        UInt32(truncatingIfNeeded: owner.load() >> FrameRef.offsetBits)
     }
 
     /// Which page of its owner it holds.
     @inline(__always)
-    var pageOffset: UInt64 {
-        SchedulingPoint.touch(.read, raw + 24)
-        return pointer.pointee.owner & (1 << FrameRef.offsetBits - 1)
-    }
+    var pageOffset: UInt64 { owner.load() & (1 << FrameRef.offsetBits - 1) }
 
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
-        SchedulingPoint.touch(.write, raw + 24)
-        (raw + 24).storeBytes(
-            of: UInt64(number) << FrameRef.offsetBits
-                | (pageOffset & (1 << FrameRef.offsetBits - 1)),
-            as: UInt64.self)
+        owner.store(
+            UInt64(number) << FrameRef.offsetBits
+                | (pageOffset & (1 << FrameRef.offsetBits - 1)))
     }
 }
 

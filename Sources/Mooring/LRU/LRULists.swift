@@ -122,7 +122,7 @@ struct LRULists {
 
     /// How many frames a node's list holds.
     func count(_ list: LRUList, node: Int) -> Int {
-        Int(LRULists.count(of: endsPointer(list, node)).load())
+        Int(LRULists.count(of: endsForReading(list, node)).load())
     }
 
     @inline(__always)
@@ -386,9 +386,15 @@ struct LRULists {
     ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
         // Every caller changes them.
         SchedulingPoint.touch(.write, nodes + node)
+        return endsForReading(list, node)
+    }
+
+    @inline(__always)
+    private func endsForReading(
+        _ list: LRUList, _ node: Int
+    ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
         // SAFETY: InlineArray lays its elements out in a row.
-        return
-            (UnsafeMutableRawPointer(nodes + node)
+        (UnsafeMutableRawPointer(nodes + node)
             + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
             .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
     }
