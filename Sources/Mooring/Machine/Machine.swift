@@ -95,7 +95,7 @@ public final class Machine: @unchecked Sendable {
         let counts = MapCounts(frames: frames, batches: batches)
         let groups = AnonGroups()
         let map = ReverseMap(
-            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts)
+            .init(frames: frames, tables: tables, groups: groups, cache: cache, counts: counts))
         let unmapper = Unmapper(.init(map: map, swap: swap, tlb: tlb))
         let faults = FaultHandler(
             .init(
@@ -169,6 +169,7 @@ public final class Machine: @unchecked Sendable {
         cache.files.deallocate()
         cache.segmentLocks.deallocate()
         cache.deallocate()
+        spaces.reclaim.map.deallocate()
         spaces.reclaim.deallocate()
         spaces.outOfMemory.deallocate()
         device.deallocate()
