@@ -50,10 +50,12 @@ struct UseWalk {
             map.lock(owner, on: cpu)
             lockedOwner = owner
         }
+        cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
         var use = FrameUse()
-        map.forEachVMA(of: owner, at: offset, on: cpu) { vma in
-            guard let place = map.place(of: pfn, offset, in: vma, on: cpu) else { return true }
+        map.forEachVMA(of: owner, at: offset) { vma in
+            cpu.count(.reverseMapStep)
+            guard let place = map.place(of: pfn, offset, in: vma) else { return true }
             lock(place.table)
             // RACE: unmapped meanwhile, or replaced.
             guard place.entry.maps(pfn) else { return true }

@@ -90,11 +90,13 @@ struct ReverseMap {
         of pfn: PFN, _ frame: FrameRef, owner: FrameOwner, on cpu: CPU,
         _ body: (Place) -> Bool
     ) {
+        cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
         lock(owner, on: cpu)
         defer { unlock(owner, on: cpu) }
-        forEachVMA(of: owner, at: offset, on: cpu) { vma in
-            guard let place = place(of: pfn, offset, in: vma, on: cpu) else { return true }
+        forEachVMA(of: owner, at: offset) { vma in
+            cpu.count(.reverseMapStep)
+            guard let place = place(of: pfn, offset, in: vma) else { return true }
             place.table.lock(on: cpu)
             defer { place.table.unlock(on: cpu) }
             // RACE: unmapped meanwhile, or replaced.
@@ -126,9 +128,8 @@ struct ReverseMap {
     /// Under the owner's lock.
     @inline(__always)
     func forEachVMA(
-        of owner: FrameOwner, at offset: UInt64, on cpu: CPU, _ body: (VMARef) -> Bool
+        of owner: FrameOwner, at offset: UInt64, _ body: (VMARef) -> Bool
     ) {
-        cpu.count(.reverseMapWalk)
         switch owner {
         case .group(let group):
             var node = group.links.first(overlapping: offset, offset)
@@ -156,8 +157,7 @@ struct ReverseMap {
     ///
     /// Under the owner's lock.
     @inline(__always)
-    func place(of pfn: PFN, _ offset: UInt64, in vma: VMARef, on cpu: CPU) -> Place? {
-        cpu.count(.reverseMapStep)
+    func place(of pfn: PFN, _ offset: UInt64, in vma: VMARef) -> Place? {
         let address = vma.start + (offset - vma.pageOffset) << pageShift
         let space = vma.addressSpace
         guard let table = tables.find(root: space.root, address) else { return nil }
