@@ -40,6 +40,15 @@ package enum KnownDifferences {
                 return [.cold, .pageOut, .collapse].contains(advice)
             }),
         KnownDifference(
+            place: "mbind with MPOL_MF_MOVE or MOVE_ALL and a policy that names no node",
+            kernel: "moves every page to another frame, which comes out dirty",
+            engine: "moves none",
+            reason: "migration is not built yet",
+            scope: .calls { call, _ in
+                guard case .mbind(_, _, let nodes, let flags) = call else { return false }
+                return nodes == 0 && flags & 6 != 0
+            }),
+        KnownDifference(
             place: "files on a disk: what is read besides the page that is wanted",
             kernel: "depends on the device, the file system and what was read before",
             engine: "the window of a fault",

@@ -9,22 +9,24 @@ func hostText(_ path: String) throws(SystemFailure) -> String {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw SystemFailure(unreadable(path, errno)) }
     defer { close(file) }
-    var bytes: [UInt8] = []
-    let chunk = 1 << 16
+    // Such a file comes in pieces of a page or so, and most are short.
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+    defer { chunk.deallocate() }
+    var filled = 0
+    var earlier: [UInt8] = []
     while true {
-        let count = bytes.count
-        var got = 0
-        bytes.reserveCapacity(count + chunk)
-        let more = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, length in
-            got = read(file, buffer.baseAddress, chunk)
-            length = max(0, got)
-        }
+        let got = read(file, chunk.baseAddress.map { $0 + filled }, chunk.count - filled)
         if got < 0 {
             guard errno != EINTR else { continue }
             throw SystemFailure(unreadable(path, errno))
         }
-        guard got > 0 else { return String(decoding: bytes, as: UTF8.self) }
-        bytes += more
+        filled += got
+        if got == 0, earlier.isEmpty { return String(decoding: chunk[..<filled], as: UTF8.self) }
+        if got == 0 || filled == chunk.count {
+            earlier.append(contentsOf: chunk[..<filled])
+            filled = 0
+        }
+        if got == 0 { return String(decoding: earlier, as: UTF8.self) }
     }
 }
 

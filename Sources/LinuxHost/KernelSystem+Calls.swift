@@ -20,12 +20,20 @@ extension KernelSystem {
             // What the work's process has not the privilege for is its own affair.
             guard helper.isAdministrator else { return outcome }
             switch call {
-            // Who may lock nothing at all is refused in this way too: `locking` told them apart.
-            case .mlock, .mlock2, .mlockall, .shmLock: return outcome
-            // What a file's seals forbid, they forbid everyone; the lowest pages are root's.
-            case .madvise: return outcome
+            // Who may lock nothing at all is refused in this way too.
+            case .mlock, .mlock2, .mlockall, .shmLock:
+                if try !helper.holdsLockPrivilege && helper.limit(.memlock).soft == 0 {
+                    return outcome
+                }
+            // What a file's seals forbid, they forbid everyone.
+            case .madvise, .remapFilePages: return outcome
+            // So they do here, and an address that looks like this error's number is one. The
+            // lowest pages take a privilege.
             case .mmap(.absolute(let address), _, _, let flags, _, _):
-                guard address < 1 << 16, flags.contains(.fixed) else { return outcome }
+                if address >= 1 << 16 || flags.isDisjoint(with: [.fixed, .fixedNoReplace]) {
+                    return outcome
+                }
+                if try helper.holds(rawAccessPrivilege) { return outcome }
             default: break
             }
         }
@@ -50,7 +58,7 @@ extension KernelSystem {
                 UInt64(bitPattern: Int64(descriptor)), offset
             ).outcome
             guard flags.contains(.locked) else { return outcome }
-            return try locking("mmap", length, .EAGAIN, by: helper, outcome)
+            return try locking(length, .EAGAIN, by: helper, outcome)
         case .munmap(let span):
             let (start, length) = try outsideHome(span)
             return try helper.call(.munmap, start, length).outcome
@@ -66,7 +74,7 @@ extension KernelSystem {
             let outcome = try helper.call(
                 .mremap, start, length, newLength, UInt64(flags.rawValue), target
             ).outcome
-            return try locking("mremap", newLength, .EAGAIN, by: helper, outcome)
+            return try locking(newLength, .EAGAIN, by: helper, outcome)
         case .madvise(let span, let advice):
             let (start, length) = try outsideHome(span)
             return try helper.call(
@@ -89,11 +97,11 @@ extension KernelSystem {
         case .mlock(let span):
             let (start, length) = try outsideHome(span)
             return try locking(
-                "mlock", length, .ENOMEM, by: helper, helper.call(.mlock, start, length).outcome)
+                length, .ENOMEM, by: helper, helper.call(.mlock, start, length).outcome)
         case .mlock2(let span, let flags):
             let (start, length) = try outsideHome(span)
             return try locking(
-                "mlock2", length, .ENOMEM, by: helper,
+                length, .ENOMEM, by: helper,
                 helper.call(.mlock2, start, length, UInt64(flags.rawValue)).outcome)
         case .munlock(let span):
             let (start, length) = try outsideHome(span)
@@ -128,10 +136,7 @@ extension KernelSystem {
         case .shmdt(let address):
             return try helper.call(.shmdt, try absolute(address)).outcome
         case .shmLock(let file, let locked):
-            let segment = try hostFile(file).segmentIdentifier()
-            return try helper.call(
-                .shmctl, UInt64(bitPattern: Int64(segment)), UInt64(locked ? 11 : 12)
-            ).outcome
+            return try lockSegment(hostFile(file).segmentIdentifier(), locked, helper)
 
         case .access(let span, let kind):
             let (start, length) = try outsideHome(span)

@@ -6,11 +6,15 @@
 // whoever runs Mooring on it is not root or has low limits, is a `HostRefusal`.
 
 import CLinuxHost
+import Glibc
 import Mooring
 import Workloads
 
 /// CAP_IPC_LOCK as a bit of a capability set.
 private let lockPrivilege: UInt32 = 1 << 14
+
+/// CAP_SYS_RAWIO: the lowest pages.
+let rawAccessPrivilege: UInt32 = 1 << 17
 
 /// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN,
 /// CAP_SYS_NICE, CAP_SYS_RESOURCE.
@@ -20,7 +24,6 @@ extension KernelSystem {
     /// Tells apart why a call that locks memory failed.
     ///
     /// - Parameters:
-    ///   - call: Its name.
     ///   - length: How many bytes it would have locked.
     ///   - excess: What it fails with if that is too much.
     ///   - helper: Who made it.
@@ -28,15 +31,15 @@ extension KernelSystem {
     /// - Returns: The outcome, where it is the work's own.
     /// - Throws: `HostRefusal` where the work's process may lock more than the host's.
     func locking(
-        _ call: String, _ length: UInt64, _ excess: Mooring.Errno, by helper: Helper,
+        _ length: UInt64, _ excess: Mooring.Errno, by helper: Helper,
         _ outcome: Outcome
     ) throws -> Outcome {
         guard case .failed(let error) = outcome, error == excess || error == .EPERM else {
             return outcome
         }
+        guard helper.isHeldBack else { return outcome }
         let limit = try helper.limit(.memlock).soft
-        if error == .EPERM, helper.holdsLockPrivilege || limit != 0 { throw forbidden(call) }
-        guard helper.isHeldBack, try helper.locked().addingSaturated(length) > limit else {
+        guard try helper.locked().addingSaturated(length) > limit else {
             return outcome
         }
         throw heldBack(limit)
@@ -84,7 +87,24 @@ extension KernelSystem {
         if let lowered {
             try helper.setLimit(.memlock, soft: lowered.soft, hard: lowered.hard)
         }
-        return try locking("mlockall", .max, .ENOMEM, by: helper, outcome)
+        return try locking(.max, .ENOMEM, by: helper, outcome)
+    }
+
+    /// shmctl(2) with SHM_LOCK or SHM_UNLOCK.
+    ///
+    /// LINUX: what is locked so is counted for the user, whose other processes may be at it too. A
+    /// real user of our own keeps the work's apart, where the host lets us be one; what may be done
+    /// depends on the effective one.
+    func lockSegment(_ segment: Int32, _ isLocked: Bool, _ helper: Helper) throws -> Outcome {
+        let real = 0x4000_0000 | UInt64(first.pid)
+        let same = UInt64(UInt32.max)
+        let own = getuid()
+        let isApart = try isLocked && !helper.call(.setresuid, real, same, same).failed
+        let outcome = try helper.call(
+            .shmctl, UInt64(bitPattern: Int64(segment)), isLocked ? 11 : 12
+        ).outcome
+        if isApart { _ = try helper.call(.setresuid, UInt64(own), same, same) }
+        return outcome
     }
 
     func setLimit(
@@ -141,21 +161,23 @@ extension KernelSystem {
 
     /// Gives or takes privileges.
     ///
-    /// - Returns: Whether they could be given. Where not, a call that needs them is told apart.
+    /// - Returns: Whether all could be given. Where not, a call that needs one is told apart.
     private func setPrivileges(
         _ bits: UInt32, _ isHeld: Bool, _ helper: Helper
     ) throws -> Bool {
         var sets = try helper.capabilities().payload
         // The effective set comes first, then the permitted one.
-        sets.withUnsafeMutableBytes { sets in
+        let isPermitted = sets.withUnsafeMutableBytes { sets in
             let effective = sets.loadUnaligned(as: UInt32.self)
+            let permitted = sets.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
             sets.storeBytes(
-                of: isHeld ? effective | bits : effective & ~bits, as: UInt32.self)
+                of: isHeld ? effective | bits & permitted : effective & ~bits, as: UInt32.self)
+            return bits & ~permitted == 0
         }
         let result = try helper.call(
             .capset, Helper.payloadIn, Helper.payloadIn + 8, payload: capabilityHeader + sets)
         if result.failed, !isHeld { throw forbidden("capset") }
-        return !result.failed
+        return !result.failed && (isPermitted || !isHeld)
     }
 }
 
@@ -196,6 +218,13 @@ extension Helper {
     func setLimit(_ resource: Resource, soft: UInt64, hard: UInt64) throws {
         let reply = try prlimit(resource, soft: soft, hard: hard)
         guard !reply.failed else { throw SystemFailure("prlimit(2) failed: \(reply.outcome).") }
+    }
+
+    /// Whether it holds a privilege.
+    func holds(_ privilege: UInt32) throws -> Bool {
+        try capabilities().payload.withUnsafeBytes {
+            $0.loadUnaligned(as: UInt32.self) & privilege != 0
+        }
     }
 
     /// capget(2): six words, of which the first is the low half of the effective set.

@@ -38,34 +38,36 @@ struct HelperFootprint {
 
     /// maps or smaps without the helper's areas.
     ///
-    /// Random work asks for it after each operation, so it makes no string of a line: only lines
-    /// that begin with an address are looked at.
+    /// Random work asks for it after each operation, so it makes no string of a line.
     func removed(fromAreas text: String) -> String {
         var text = text
         return text.withUTF8 { bytes in
             String(unsafeUninitializedCapacity: bytes.count) { kept in
                 var count = 0
-                var lineStart = 0
-                var isKept = true
-                while lineStart < bytes.count {
-                    let rest = bytes[lineStart...]
-                    let lineEnd = rest.firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
-                    // The names of figures begin with capitals.
-                    if bytes[lineStart] < 0x3A || bytes[lineStart] > 0x60 {
-                        let line = Substring(decoding: bytes[lineStart..<lineEnd], as: UTF8.self)
-                        if let range = areaRange(of: line) { isKept = !owns(range) }
+                var start = 0
+                while start < bytes.count {
+                    let end = paragraphEnd(of: bytes, from: start)
+                    let paragraph = UnsafeBufferPointer(rebasing: bytes[start..<end])
+                    if areaRange(at: paragraph).map(owns) != true {
+                        _ = UnsafeMutableBufferPointer(rebasing: kept[count...])
+                            .initialize(from: paragraph)
+                        count += paragraph.count
                     }
-                    if isKept {
-                        let line = UnsafeMutableBufferPointer(
-                            rebasing: kept[count..<count + lineEnd - lineStart])
-                        _ = line.initialize(from: bytes[lineStart..<lineEnd])
-                        count += lineEnd - lineStart
-                    }
-                    lineStart = lineEnd
+                    start = end
                 }
                 return count
             }
         }
+    }
+
+    /// Where the paragraph ends that begins at `start`: a line of maps, and those of figures that
+    /// follow in smaps, whose names begin with capitals.
+    private func paragraphEnd(of bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        var at = start
+        repeat {
+            at = bytes[at...].firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
+        } while at < bytes.count && (0x41...0x5A).contains(bytes[at])
+        return at
     }
 
     /// smaps_rollup without the helper's areas, given smaps taken with it.
@@ -102,9 +104,15 @@ struct HelperFootprint {
     ///
     /// Exact but for VmPeak after an exec, where the kernel's first stack was part of it.
     func removed(fromStatus text: String) -> String {
-        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            .map { subtracting(status, from: Substring($0)) }
-            .joined(separator: "\n")
+        var result = ""
+        result.reserveCapacity(text.utf8.count)
+        for line in text.utf8.split(separator: 10) {
+            // Those of memory: Vm..., Rss...
+            let isOfMemory = line.first == UInt8(ascii: "V") || line.first == UInt8(ascii: "R")
+            result += isOfMemory ? subtracting(status, from: Substring(line)) : Substring(line)
+            result += "\n"
+        }
+        return result
     }
 
     /// statm without the helper's memory.
@@ -159,6 +167,26 @@ func areaRange(of line: Substring) -> Range<UInt64>? {
         let end = UInt64(line[line.index(after: dash)..<space], radix: 16), start < end
     else { return nil }
     return start..<end
+}
+
+/// The addresses that a line of maps begins with, or `nil` for a line of another kind.
+private func areaRange(at line: UnsafeBufferPointer<UInt8>) -> Range<UInt64>? {
+    var at = 0
+    func number() -> UInt64 {
+        var value: UInt64 = 0
+        while at < line.count {
+            let digit = line[at] &- 0x30
+            let letter = line[at] &- 0x61
+            guard digit < 10 || letter < 6 else { break }
+            value = value << 4 | UInt64(digit < 10 ? digit : letter + 10)
+            at += 1
+        }
+        at += 1
+        return value
+    }
+    let start = number()
+    let end = number()
+    return start < end ? start..<end : nil
 }
 
 /// An address as maps writes it: at least eight digits.

@@ -13,6 +13,7 @@ enum SystemCall: UInt64 {
     case shmat = 30
     case shmctl = 31
     case shmdt = 67
+    case setresuid = 117
     case capget = 125
     case capset = 126
     case mlock = 149

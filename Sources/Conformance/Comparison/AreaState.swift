@@ -87,12 +87,15 @@ extension [AreaState] {
         self = []
         reserveCapacity(64)
         var text = text
+        // The figures come in the same order in each paragraph.
+        var next = 0
         text.withUTF8 { bytes in
             forEachLine(of: bytes) { line in
                 if line.first.map(isLowercaseHex) == true {
                     if let area = AreaState(mapsLine: line) { append(area) }
+                    next = 0
                 } else if !isEmpty {
-                    self[count - 1].take(line)
+                    self[count - 1].take(line, &next)
                 }
             }
         }
@@ -130,14 +133,15 @@ extension AreaState {
             backing: (major, minor) == (0, 0) ? .anonymous : (major == 0 ? .memory : .disk))
     }
 
-    /// Takes in a line below the first.
-    fileprivate mutating func take(_ line: Line) {
+    /// Takes in a line below the first; `next` is the index of the figure that is likely to come.
+    fileprivate mutating func take(_ line: Line, _ next: inout Int) {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
-        if line.starts(with: "VmFlags".utf8) {
-            takeFlags(line, from: colon + 1)
-        } else if let index = figureKeys.firstIndex(of: key(of: line, length: colon)) {
-            figures[index] = UInt32(truncatingIfNeeded: NumberReader(line, colon + 1).decimal())
-        }
+        let name = key(of: line, length: colon)
+        if name == flagsKey { return takeFlags(line, from: colon + 1) }
+        let isNext = next < figureKeys.count && figureKeys[next] == name
+        guard let index = isNext ? next : figureKeys.firstIndex(of: name) else { return }
+        figures[index] = UInt32(truncatingIfNeeded: NumberReader(line, colon + 1).decimal())
+        next = index + 1
     }
 
     private mutating func takeFlags(_ line: Line, from start: Int) {
@@ -221,6 +225,7 @@ func key(of name: String) -> UInt32 {
 }
 
 private let figureKeys: [UInt32] = AreaState.figureNames.map { key(of: $0) }
+private let flagsKey = key(of: "VmFlags")
 private let codeKeys: [UInt16] = AreaState.codes.map { code in
     code.utf8.reduce(UInt16(0)) { $0 << 8 | UInt16($1) }
 }

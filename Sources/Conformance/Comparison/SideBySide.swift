@@ -63,6 +63,9 @@ package struct SideBySide {
         let truth: Outcome
         do {
             truth = try referee.perform(operation)
+        } catch let refusal as HostRefusal {
+            skipped[refusal.reason, default: 0] += 1
+            return nil
         } catch let failure as SystemFailure {
             skipped[failure.description, default: 0] += 1
             return nil

@@ -118,9 +118,12 @@ extension AddressSpaces {
         return true
     }
 
-    /// Whether a stack may reach down to an address as far as its neighbour is concerned.
+    /// Whether a stack may reach down to an address as far as its neighbour is concerned, and its
+    /// pages' offsets, which after a move do not follow the address.
     private func hasRoomToGrow(_ vma: VMARef, to start: UInt64) -> Bool {
-        guard start >= pageSize else { return false }
+        guard start >= pageSize, (vma.start - start) >> pageShift <= vma.pageOffset else {
+            return false
+        }
         // Neighbours that cannot be accessed, and other stacks, need no gap.
         if let below = vma.previous, !below.flags.isDisjoint(with: .rights),
             !below.flags.contains(.growsDown)

@@ -53,7 +53,7 @@ extension AddressSpaces {
                     start: area.start, end: area.start + size, flags: flags,
                     pageOffset: area.file == nil
                         ? area.start >> pageShift : area.offset >> pageShift,
-                    file: area.file, name: area.name),
+                    file: area.file, attributes: VMAAttributes(name: area.name)),
                 to: space, on: cpu)
         }
         space.pointer.pointee.codePages = codePages(of: areas, below: breakStart)

@@ -123,6 +123,8 @@ extension AddressSpaces {
                 entry = entry.without(Entry.writable)
                 source.set(index, entry)
             }
+            // LINUX: what the child writes to shared memory is noted anew.
+            if !isPrivate { entry = entry.without(Entry.dirty) }
             copied[MapCounts.residentKind(flags).rawValue] += 1
             counts.map(entry.frame, frame, isLocked: false, on: cpu)
             destination.set(index, entry.without(Entry.accessed))

@@ -14,8 +14,8 @@ extension AddressSpaces {
         guard vma.flags.isDisjoint(with: [.io, .pfnMapped, .hugeTLB, .locked]) else {
             throw .EINVAL
         }
-        // LINUX: a VMA with guards is prepared for pages, so that a fork copies its table.
-        groups.prepare(vma, in: space, on: cpu)
+        // LINUX: anonymous memory with guards is prepared for pages.
+        if vma.file == nil { groups.prepare(vma, in: space, on: cpu) }
         unmapper.unmap(vma, in: space, from: start, to: end, scope: .pages, on: cpu)
         vma.flags.insert(.guarded)
         var address = start

@@ -7,6 +7,8 @@ struct OpenFile {
     let file: FileRef
     /// What the descriptor may be used for.
     let access: Protection
+    /// The number of the attachment, where it is a segment.
+    var attachment: UInt32 = 0
 }
 
 extension AddressSpaces {
@@ -62,8 +64,12 @@ extension AddressSpaces {
         let size = length.roundedUpToPages
         guard size != 0, size <= limits.userEnd else { throw .ENOMEM }
         if space.tree.count > limits.mapCount { throw .ENOMEM }
+        var hint = address
+        if flags.isDisjoint(with: [.fixed, .fixedNoReplace]), hint >= pageSize {
+            hint = max(hint, limits.lowestAddress)
+        }
         let start = try place(
-            caller, address, size, flags, file: isAnonymous ? nil : file?.file, offset: offset)
+            caller, hint, size, flags, file: isAnonymous ? nil : file?.file, offset: offset)
         let pages = Int(size >> pageShift)
 
         var vmaFlags = VMAFlags(protection)
@@ -115,11 +121,15 @@ extension AddressSpaces {
                 throw error
             }
         }
-        if vmaFlags.contains(.droppable) { vmaFlags.subtract(.lockMask) }
+        // LINUX: what cannot be locked joins no neighbour while it was to be.
+        let isApart = vmaFlags.contains(.droppable) && vmaFlags.contains(.locked)
+        if isApart { vmaFlags.subtract(.lockMask) }
         var new = NewVMA(
             start: start, end: start + size, flags: vmaFlags,
             pageOffset: isAnonymous ? start >> pageShift : offset >> pageShift,
-            file: isAnonymous ? nil : file?.file)
+            file: isAnonymous ? nil : file?.file,
+            attributes: VMAAttributes(attachment: isAnonymous ? 0 : file?.attachment ?? 0),
+            isApart: isApart)
         if isSharedAnonymous {
             // Shared anonymous memory is a file that only its mappings hold.
             let memory = cache.makeFile(
@@ -163,7 +173,6 @@ extension AddressSpaces {
         case MapFlags.droppable.rawValue:
             guard flags.isDisjoint(with: [.locked, .growsDown, .hugeTLB]) else { throw .EINVAL }
             vmaFlags.formUnion([.droppable, .noReserve, .wipeOnFork, .dontDump])
-            vmaFlags.subtract(.lockMask)
         default: throw .EINVAL
         }
         // No pool of huge pages was reserved on this machine.
@@ -224,7 +233,7 @@ extension AddressSpaces {
             }
             guard address <= limits.userEnd - size else { throw .ENOMEM }
             guard address.isPageAligned else { throw .EINVAL }
-            if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
+            try checkLowest(caller, address)
             if flags.contains(.fixedNoReplace),
                 pagesMapped(from: address, to: address + size, in: space) > 0
             {
@@ -235,8 +244,7 @@ extension AddressSpaces {
         let isLow = flags.contains(.low32Bit)
         let end = isLow ? Self.low32BitRoom.upperBound : limits.userEnd
         guard size <= end else { throw .ENOMEM }
-        var hint = address.pageAligned
-        if hint != 0 { hint = max(hint, limits.lowestAddress) }
+        let hint = address.pageAligned
         if hint != 0, hint <= end - size,
             space.tree.isFree(start: hint, end: hint + size),
             space.tree.find(hint + size).map({ $0.guardedStart >= hint + size }) ?? true
@@ -251,6 +259,11 @@ extension AddressSpaces {
         }
         guard let found = isLow ? lowGap(space, size) : gap(space, size) else { throw .ENOMEM }
         return found
+    }
+
+    /// Refuses the lowest page, where a null pointer shall not find anything, without CAP_SYS_RAWIO.
+    func checkLowest(_ caller: Caller, _ address: UInt64) throws(Errno) {
+        if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
     }
 
     /// Where MAP_32BIT looks for room.
@@ -315,9 +328,13 @@ extension AddressSpaces {
         let huge: UInt64 = 2 << 20
         if let file {
             guard file.kind == .disk else { return nil }
-            let end = offset &+ size
-            let firstWhole = (offset &+ (huge - 1)) & ~(huge - 1)
-            guard end > firstWhole, end - firstWhole >= huge else { return nil }
+            // LINUX: offsets are signed. What follows the last of them counts as before all others,
+            // so that the last huge page of them all is aligned however little of it is mapped.
+            let end = Int64(bitPattern: offset &+ size)
+            let firstWhole = Int64(bitPattern: (offset &+ (huge - 1)) & ~(huge - 1))
+            guard end > firstWhole, UInt64(bitPattern: end &- firstWhole) >= huge else {
+                return nil
+            }
         } else {
             guard hint == 0, size % huge == 0, !isShared else { return nil }
         }

@@ -34,8 +34,10 @@ extension AddressSpaces {
     func makeTables(
         toMove old: UInt64, to new: UInt64, end: UInt64, in space: AddressSpace, on cpu: CPU
     ) -> Bool {
-        // LINUX: the uppermost tables follow those of the source, whatever these hold.
-        for offset in [0, end - old - 1] where tables.hasUppermost(root: space.root, old + offset) {
+        // LINUX: where the source has a table of the second level, the destination gets one above
+        // that, whatever the source's holds.
+        for offset in [0, end - old - 1]
+        where tables.findPMDTable(root: space.root, old + offset) != nil {
             guard tables.makeUppermost(in: space, new &+ offset, on: cpu) else { return false }
         }
         var address = old

@@ -71,7 +71,8 @@ extension AddressSpaces {
     /// Gives a range a policy.
     ///
     /// - Throws: `EINVAL` for arguments that go with nothing, `EPERM` without the privilege,
-    ///   `EFAULT` where nothing is mapped, `ENOMEM` for too many VMAs.
+    ///   `EFAULT` where nothing is mapped, `EIO` where a page is on another node and flags are
+    ///   `MPOL_MF_STRICT` alone, `ENOMEM` for too many VMAs.
     func mbind(
         _ caller: Caller, address: UInt64, length: UInt64, mode: Int32, nodes: UInt64,
         flags: UInt32
@@ -87,23 +88,53 @@ extension AddressSpaces {
         let space = caller.space
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
+        let policy = NodePolicy(requested: mode, nodes)
+        let isStrict = flags == NodeFlags.strict && policy != .default
         var current = address
         while current < end {
             guard let vma = space.tree.find(current), vma.start < end else {
                 // The default policy may be given to a range with holes, not to a hole.
-                if mode == 0, current > address { return }
+                if mode == 0, current > address { break }
                 throw .EFAULT
             }
-            guard vma.start <= current || mode == 0 else { throw .EFAULT }
+            // A hole behind an area is found before the area's pages are looked at.
+            let isEnded = vma.end < end && vma.next?.start != vma.end
+            guard vma.start <= current && !isEnded || mode == 0 else { throw .EFAULT }
+            if isStrict,
+                hasPage(
+                    from: current, to: min(end, vma.end), outside: policy.nodes, in: space)
+            {
+                throw .EIO
+            }
             current = vma.end
         }
-        let policy = NodePolicy(requested: mode, nodes)
         current = address
-        while current < end, let vma = space.tree.find(current) {
+        while current < end, let vma = space.tree.find(current), vma.start < end {
             let part = try setPolicy(
-                policy, of: vma, from: current, to: min(end, vma.end), in: space, on: caller.cpu)
+                policy, of: vma, from: max(current, vma.start), to: min(end, vma.end), in: space,
+                on: caller.cpu)
             current = max(part.end, current + pageSize)
         }
+    }
+
+    /// Whether a page that is mapped in a range is on none of some nodes.
+    ///
+    /// LINUX: a policy that names no node, as MPOL_LOCAL, has every page elsewhere.
+    private func hasPage(
+        from start: UInt64, to end: UInt64, outside nodes: UInt64, in space: AddressSpace
+    ) -> Bool {
+        var address = start
+        while let table = tables.nextTable(root: space.root, &address, end: end) {
+            let next = min(end, TableLevel.pmd.next(after: address))
+            for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1) {
+                let entry = table[index]
+                guard entry.isMapped, !entry.isUncounted else { continue }
+                let node = LRULists.node(ofZone: frames[entry.frame].zoneIndex)
+                if nodes >> UInt64(node) & 1 == 0 { return true }
+            }
+            address = next
+        }
+        return false
     }
 
     /// Modifiers of a policy's mode.

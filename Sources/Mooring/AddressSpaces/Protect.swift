@@ -37,7 +37,7 @@ extension AddressSpaces {
             }
             tlb.flush(caller.space, rest.flushed, on: caller.cpu)
         }
-        if let populated = rest.populated {
+        for populated in rest.populated {
             // mprotect has succeeded by then; a page that cannot come is a fault's affair.
             _ = populate(
                 caller.space, from: populated.lowerBound, to: populated.upperBound,
@@ -50,8 +50,9 @@ extension AddressSpaces {
     private struct Rest {
         /// Translations to withdraw before the lock is given back.
         var flushed = FlushRange()
-        /// Locked pages that became writable and have to be present before the call returns.
-        var populated: Range<UInt64>?
+        /// Locked memory that became writable, area by area: it has to be present before the call
+        /// returns.
+        var populated: [Range<UInt64>] = []
     }
 
     private func protectLocked(
@@ -92,7 +93,7 @@ extension AddressSpaces {
         guard rights.isSubset(of: old.permitted) else { throw .EACCES }
         if rights == old.intersection(.rights) { return vma }
         // The kernel's own pages (vdso) cannot be changed.
-        guard vma.rest.pointee.name.isChangeable else { throw .EINVAL }
+        guard vma.attributes.name.isChangeable else { throw .EINVAL }
 
         let pages = Int((end - start) >> pageShift)
         var new = old.subtracting(.rights).union(rights)
@@ -129,7 +130,9 @@ extension AddressSpaces {
             of: merged, space, from: start, to: end, was: old, &rest.flushed, on: caller.cpu)
         // LINUX: shared memory, which a lock only reads, is as present as it was.
         if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]) {
-            rest.populated = (rest.populated?.lowerBound ?? start)..<end
+            rest.populated.append(start..<end)
+            // The kernel populates at once, and so decides the group before later areas change.
+            groups.prepare(merged, in: space, on: caller.cpu)
         }
         return merged
     }

@@ -61,6 +61,9 @@ extension AddressSpaces {
                 try unmapLocked(
                     space, from: request.newAddress, to: request.newAddress + request.newLength,
                     on: caller.cpu)
+                // It may have been what was to be moved.
+                guard let vma = space.tree.find(request.address), vma.start <= request.address
+                else { throw .EFAULT }
             }
             throw .EINVAL
         }
@@ -96,8 +99,8 @@ extension AddressSpaces {
         _ caller: Caller, _ vma: VMARef, _ request: RemapRequest
     ) throws(Errno) -> Remapped {
         guard vma.flags.contains(.mayShare) else { throw .EINVAL }
-        guard request.flags.contains(.mayMove) else { throw .ENOMEM }
         try checkGrowth(caller, vma, pages: request.newPages)
+        guard request.flags.contains(.mayMove) else { throw .ENOMEM }
         return try moveOne(caller, vma, request, .duplicate)
     }
 
@@ -209,7 +212,7 @@ extension AddressSpaces {
         account(vma.flags, pages: pages, in: space)
         rebound(vma, in: space, start: vma.start, end: end, on: caller.cpu)
         let isPopulated = vma.flags.contains(.locked) && !vma.flags.contains(.lockOnFault)
-        mergeWithNext(vma, in: space, on: caller.cpu)
+        mergeGrown(vma, in: space, on: caller.cpu)
         return Remapped(address: request.address, populated: isPopulated ? oldEnd..<end : nil)
     }
 
@@ -250,8 +253,11 @@ extension AddressSpaces {
                     !flags.isPrivateWritable || caller.mayGrowData(by: request.newPages)
                 else { throw .ENOMEM }
             }
-            // The destination may have been a part of the source's VMA.
-            guard let vma = space.tree.find(request.address) else { throw .EFAULT }
+            // The destination may have been a part of the source's VMA, or with an old size of 0 all
+            // of it.
+            guard let vma = space.tree.find(request.address), vma.start <= request.address else {
+                throw .EFAULT
+            }
             if case .duplicate = mode {
                 addTarget(for: vma, request, at: new, mode, space, on: cpu)
             } else {
@@ -262,7 +268,9 @@ extension AddressSpaces {
             throw error
         }
         // What stood between the new place and a neighbour may be gone.
-        if let target = space.tree.find(new) { mergeWithNeighbours(target, in: space, on: cpu) }
+        if mode == .move, let target = space.tree.find(new) {
+            mergeWithNeighbours(target, in: space, on: cpu)
+        }
         guard flags.contains(.locked), !flags.contains(.lockOnFault) else {
             return Remapped(address: new)
         }
@@ -280,7 +288,10 @@ extension AddressSpaces {
     private func placeMove(
         _ caller: Caller, _ vma: VMARef, _ request: RemapRequest
     ) throws(Errno) -> UInt64 {
-        if request.flags.contains(.fixed) { return request.newAddress }
+        if request.flags.contains(.fixed) {
+            try checkLowest(caller, request.newAddress)
+            return request.newAddress
+        }
         return try place(
             caller, request.flags.contains(.dontUnmap) ? request.newAddress : 0,
             request.newLength, vma.flags.contains(.shared) ? .shared : .private, file: vma.file,
@@ -339,8 +350,8 @@ extension AddressSpaces {
                 start: new, end: new + request.newLength, flags: source.flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
-                file: source.file, name: source.rest.pointee.name, policy: source.policy,
-                source: source, mayJoinSource: mode != .move),
+                file: source.file, attributes: source.attributes, source: source,
+                mayJoinSource: mode != .move),
             to: space, on: cpu)
     }
 

@@ -23,37 +23,40 @@ extension AddressSpaces {
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            guard let (file, old) = sharedRun(from: start, to: end, in: space) else {
+            guard let first = sharedRun(from: start, to: end, in: space) else {
                 throw .EINVAL
             }
-            // The range may hold the file's last mappings.
+            // The range may hold the file's last mappings, and goes before the new one comes.
+            let (file, old) = (first.file, first.flags)
             file.references.add(1)
             defer { cache.release(file, on: caller.cpu) }
             // Of the old mapping only the rights and the lock pass to the new one.
             _ = try mapLocked(
                 caller, address: start, length: size, protection: Protection(old),
                 flags: old.contains(.locked) ? [.shared, .fixed, .locked] : [.shared, .fixed],
-                file: OpenFile(file: file, access: [.read, .write]),
+                file: OpenFile(
+                    file: file, access: [.read, .write], attachment: first.attachment),
                 offset: pageOffset << pageShift)
         }
         _ = populate(space, from: start, to: end, on: caller.cpu)
     }
 
-    /// The file that a range maps shared without a break, and the flags of its first VMA.
+    /// What a range maps shared without a break, and the flags of its first VMA.
     private func sharedRun(
         from start: UInt64, to end: UInt64, in space: AddressSpace
-    ) -> (FileRef, VMAFlags)? {
+    ) -> (file: FileRef, attachment: UInt32, flags: VMAFlags)? {
         guard let first = space.tree.find(start), first.start <= start,
             first.flags.contains(.shared), let file = first.file
         else { return nil }
         var vma = first
         while vma.end < end {
             guard let next = vma.next, next.start == vma.end, next.file == file,
+                next.attributes.attachment == first.attributes.attachment,
                 next.flags == first.flags
             else { return nil }
             vma = next
         }
-        return (file, first.flags)
+        return (file, first.attributes.attachment, first.flags)
     }
 }
 

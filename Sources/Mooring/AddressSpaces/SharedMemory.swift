@@ -25,9 +25,9 @@ extension AddressSpaces {
         let isChosen = address == 0
         if flags.contains(.remap), place == 0 { throw .EINVAL }
         let size = segment.length.load().roundedUpToPages
-        guard segment.isSegment, cache.segmentLocks.attach(segment, on: caller.cpu) else {
-            throw .EINVAL
-        }
+        guard segment.isSegment,
+            let attachment = cache.segmentLocks.attach(segment, on: caller.cpu)
+        else { throw .EINVAL }
         defer { cache.release(segment, on: caller.cpu) }
         var wanted: Protection = flags.contains(.readOnly) ? .read : [.read, .write]
         if flags.contains(.execute) { wanted.insert(.execute) }
@@ -42,7 +42,8 @@ extension AddressSpaces {
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-            if !isChosen, !flags.contains(.remap) {
+            // LINUX: what lies at 0, to which an address may be rounded, is replaced.
+            if place != 0, !flags.contains(.remap) {
                 let (end, wraps) = place.addingReportingOverflow(size)
                 if wraps { throw .EINVAL }
                 if end <= limits.userEnd, !space.tree.isFree(start: place, end: end) {
@@ -52,7 +53,8 @@ extension AddressSpaces {
             start = try mapLocked(
                 caller, address: place, length: size, protection: protection,
                 flags: isChosen ? .shared : [.shared, .fixed],
-                file: OpenFile(file: segment, access: wanted), offset: 0)
+                file: OpenFile(file: segment, access: wanted, attachment: attachment),
+                offset: 0)
             let marks = space.tree.find(start)?.flags ?? []
             isPopulated = marks.contains(.locked) && !marks.contains(.lockOnFault)
         }
@@ -66,21 +68,23 @@ extension AddressSpaces {
         let space = caller.space
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-        var segment: FileRef?
+        var attachment: UInt32?
         var end = UInt64.max
         var vma = space.tree.find(address)
-        while let current = vma, current.start < end {
+        // LINUX: what has grown beyond the segment stays, unless it comes first.
+        while let current = vma, attachment == nil || current.end <= end {
             vma = current.next
-            guard let file = current.file, file.isSegment, segment.map({ $0 == file }) ?? true,
+            guard let file = current.file, file.isSegment,
+                current.attributes.attachment == attachment ?? current.attributes.attachment,
                 current.start &- current.pageOffset << pageShift == address
             else { continue }
-            if segment == nil {
-                segment = file
+            if attachment == nil {
+                attachment = current.attributes.attachment
                 end = address + file.length.load().roundedUpToPages
             }
             try unmapLocked(space, from: current.start, to: current.end, on: caller.cpu)
         }
-        guard segment != nil else { throw .EINVAL }
+        guard attachment != nil else { throw .EINVAL }
     }
 
     /// SHM_LOCK and SHM_UNLOCK.

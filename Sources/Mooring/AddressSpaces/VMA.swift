@@ -51,8 +51,10 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
 
     /// The three rights.
     static let rights: VMAFlags = [.read, .write, .execute]
-    /// What mprotect may change, and what keeps no two VMAs from sharing a group.
-    static let changedByProtection: VMAFlags = [.read, .write, .execute, .accounted, .guarded]
+    /// What mprotect may change later, and what keeps no two VMAs from sharing a group.
+    ///
+    /// LINUX: being accounted does, though mprotect changes that too.
+    static let changedByProtection: VMAFlags = [.read, .write, .execute, .guarded]
     /// Both marks of a locked VMA.
     static let lockMask: VMAFlags = [.locked, .lockOnFault]
     /// Whether VMAs with these flags may be one.
@@ -95,10 +97,19 @@ struct VMARest {
     var fileNode = IntervalNode(first: 0, last: 0, owner: nil)
     /// Its number in the slab.
     var number: UInt32
+    var attributes: VMAAttributes
+}
+
+/// What keeps VMAs apart besides flags, file and groups.
+struct VMAAttributes: Equatable {
     /// What maps calls it when it has no file.
-    var name: VMAName
+    var name: VMAName = .none
     /// Which nodes its pages are to come from: mbind(2).
     var policy = NodePolicy.default
+    /// The number of the shmat(2) that mapped it, or 0.
+    ///
+    /// LINUX: each attachment of a segment is as good as a file of its own.
+    var attachment: UInt32 = 0
 }
 
 /// Which nodes the pages of a VMA are to come from: what mbind(2) was given.
@@ -200,10 +211,11 @@ struct VMARef: Equatable {
     /// The address space that it is in; a VMA in a tree has one.
     var addressSpace: AddressSpace { rest.pointee.addressSpace.unsafelyUnwrapped }
 
-    /// Which nodes its pages are to come from.
-    var policy: NodePolicy {
-        get { rest.pointee.policy }
-        nonmutating set { rest.pointee.policy = newValue }
+    /// What keeps it apart from others besides flags, file and groups.
+    @inline(__always)
+    var attributes: VMAAttributes {
+        get { rest.pointee.attributes }
+        nonmutating set { rest.pointee.attributes = newValue }
     }
 
     /// Its length in bytes.

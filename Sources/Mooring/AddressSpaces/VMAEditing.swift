@@ -13,8 +13,9 @@ extension AddressSpaces {
         var flags: VMAFlags
         var pageOffset: UInt64
         var file: FileRef?
-        var name: VMAName = .none
-        var policy = NodePolicy.default
+        var attributes = VMAAttributes()
+        /// Whether it joins no neighbour now.
+        var isApart = false
         /// The VMA whose pages it is to take over, and with them its groups.
         var source: VMARef?
         /// Whether it may become a part of its source, which stays.
@@ -76,7 +77,7 @@ extension AddressSpaces {
                 file: new.file.map { UnsafeMutableRawPointer($0.pointer) }, rest: vmaRests[number]))
         object.pointee.rest.initialize(
             to: VMARest(
-                addressSpace: space, number: number, name: new.name, policy: new.policy))
+                addressSpace: space, number: number, attributes: new.attributes))
         new.file?.references.add(1)
         return VMARef(pointer: object)
     }
@@ -115,7 +116,7 @@ extension AddressSpaces {
             NewVMA(
                 start: original.start, end: original.end, flags: flags,
                 pageOffset: original.pageOffset, file: original.file,
-                name: original.rest.pointee.name, policy: original.policy),
+                attributes: original.attributes),
             in: child, on: cpu)
         child.tree.insert(copy)
         if !Mutation.linksCopyLast.isActive { linkFile(copy, on: cpu) }
@@ -177,7 +178,7 @@ extension AddressSpaces {
             NewVMA(
                 start: address, end: vma.end, flags: vma.flags,
                 pageOffset: vma.pageOffset(of: address), file: vma.file,
-                name: vma.rest.pointee.name, policy: vma.policy),
+                attributes: vma.attributes),
             in: space, on: cpu)
         // ORDER: the upper part joins the reverse maps before the lower one shrinks, so that a
         // walk finds each page in one of them at least.
@@ -195,7 +196,7 @@ extension AddressSpaces {
     /// Whether two adjacent VMAs are alike in all but their groups.
     private func isAlike(_ low: VMARef, _ high: VMARef) -> Bool {
         low.flags.isAlike(high.flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
+            && low.attributes == high.attributes
             && low.flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
     }
@@ -209,7 +210,7 @@ extension AddressSpaces {
 
     private func isAlike(_ vma: VMARef, to new: NewVMA, isAbove: Bool) -> Bool {
         vma.flags.isAlike(new.flags) && vma.file == new.file
-            && vma.rest.pointee.name == new.name && vma.policy == new.policy
+            && vma.attributes == new.attributes
             && vma.flags.isDisjoint(with: .special)
             && (isAbove
                 ? new.pageOffset &+ (new.end - new.start) >> pageShift == vma.pageOffset
@@ -218,7 +219,7 @@ extension AddressSpaces {
 
     /// Whether a neighbour may reach over the place of a new VMA, its groups allowing.
     private func canExtend(_ vma: VMARef, over new: NewVMA, isAbove: Bool) -> Bool {
-        guard isAlike(vma, to: new, isAbove: isAbove) else { return false }
+        guard !new.isApart, isAlike(vma, to: new, isAbove: isAbove) else { return false }
         guard let source = new.source else { return vma.hasAtMostOneLink }
         return (vma != source || new.mayJoinSource) && canShareGroup(vma, source)
     }
@@ -241,9 +242,18 @@ extension AddressSpaces {
         if !leavesFirst { unlinkAndFree(gone, from: space, on: cpu) }
     }
 
+    /// Merges a VMA that has grown up to the one above it with that one if they are alike.
+    ///
+    /// LINUX: one without a group joins, however many groups the pages of the grown one are of.
+    func mergeGrown(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) {
+        guard let next = vma.next, next.start == vma.end, next.mayVanish, isAlike(vma, next),
+            next.anonGroup == nil || canShareGroup(vma, next)
+        else { return }
+        takeOver(next, by: vma, start: vma.start, end: next.end, space, on: cpu)
+    }
+
     /// Merges a VMA with the one above it if they are alike; returns what covers its range.
-    @discardableResult
-    func mergeWithNext(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
+    private func mergeWithNext(_ vma: VMARef, in space: AddressSpace, on cpu: CPU) -> VMARef {
         guard let next = vma.next, next.start == vma.end, next.mayVanish, isAlike(vma, next),
             canShareGroup(vma, next)
         else { return vma }
@@ -290,19 +300,12 @@ extension AddressSpaces {
     ) throws(Errno) -> VMARef {
         guard flags != vma.flags else { return vma }
         let pages = Int((end - start) >> pageShift)
-        if start == vma.start, end < vma.end, let low = vma.previous, low.end == start,
-            canTake(over: vma, low, with: flags, isAbove: false)
+        if let taker = taker(
+            of: vma, from: start, to: end, for: flags, vma.attributes, in: space)
         {
             recount(from: vma.flags, to: flags, pages: pages, in: space)
-            moveBorder(between: low, vma, to: end, growing: low, in: space, on: cpu)
-            return low
-        }
-        if end == vma.end, start > vma.start, let high = vma.next, high.start == end,
-            canTake(over: vma, high, with: flags, isAbove: true)
-        {
-            recount(from: vma.flags, to: flags, pages: pages, in: space)
-            moveBorder(between: vma, high, to: start, growing: high, in: space, on: cpu)
-            return high
+            moveBorder(of: vma, from: start, to: end, growing: taker, in: space, on: cpu)
+            return taker
         }
         let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
         recount(from: target.flags, to: flags, pages: pages, in: space)
@@ -324,9 +327,15 @@ extension AddressSpaces {
         _ policy: NodePolicy, of vma: VMARef, from start: UInt64, to end: UInt64,
         in space: AddressSpace, on cpu: CPU
     ) throws(Errno) -> VMARef {
-        guard policy != vma.policy else { return vma }
+        guard policy != vma.attributes.policy else { return vma }
+        var attributes = vma.attributes
+        attributes.policy = policy
+        if let taker = taker(of: vma, from: start, to: end, for: vma.flags, attributes, in: space) {
+            moveBorder(of: vma, from: start, to: end, growing: taker, in: space, on: cpu)
+            return taker
+        }
         let target = try cutOut(vma, from: start, to: end, in: space, on: cpu)
-        target.policy = policy
+        target.attributes = attributes
         return mergeWithNeighbours(target, in: space, on: cpu)
     }
 
@@ -360,25 +369,49 @@ extension AddressSpaces {
         account(new, pages: pages, in: space)
     }
 
-    /// Whether a neighbour may take over a part of `vma` that is to have other flags.
+    /// The neighbour that may take over a part at an end of `vma`, which is to have these flags and
+    /// attributes, if there is one.
+    @inline(__always)
+    private func taker(
+        of vma: VMARef, from start: UInt64, to end: UInt64, for flags: VMAFlags,
+        _ attributes: VMAAttributes, in space: AddressSpace
+    ) -> VMARef? {
+        if start == vma.start, end < vma.end, let low = vma.previous, low.end == start,
+            canTake(over: vma, low, flags, attributes, isAbove: false)
+        {
+            return low
+        }
+        if end == vma.end, start > vma.start, let high = vma.next, high.start == end,
+            canTake(over: vma, high, flags, attributes, isAbove: true)
+        {
+            return high
+        }
+        return nil
+    }
+
     private func canTake(
-        over vma: VMARef, _ neighbour: VMARef, with flags: VMAFlags, isAbove: Bool
+        over vma: VMARef, _ neighbour: VMARef, _ flags: VMAFlags, _ attributes: VMAAttributes,
+        isAbove: Bool
     ) -> Bool {
         let low = isAbove ? vma : neighbour
         let high = isAbove ? neighbour : vma
         return neighbour.flags.isAlike(flags) && low.file == high.file
-            && low.rest.pointee.name == high.rest.pointee.name && low.policy == high.policy
+            && neighbour.attributes == attributes
             && flags.isDisjoint(with: .special)
             && low.pageOffset &+ UInt64(low.pageCount) == high.pageOffset
             && canShareGroup(low, high)
     }
 
-    /// Moves the border between two VMAs that touch, in the tree and in the reverse maps at once.
+    /// Lets a neighbour take over a part at an end of a VMA, in the tree and in the reverse maps at
+    /// once.
     private func moveBorder(
-        between low: VMARef, _ high: VMARef, to border: UInt64, growing taker: VMARef,
+        of giver: VMARef, from start: UInt64, to end: UInt64, growing taker: VMARef,
         in space: AddressSpace, on cpu: CPU
     ) {
-        let giver = taker == low ? high : low
+        let isAbove = taker.start == end
+        let low = isAbove ? giver : taker
+        let high = isAbove ? taker : giver
+        let border = isAbove ? start : end
         if taker.anonGroup == nil, giver.anonGroup != nil {
             groups.clone(from: giver, to: taker, on: cpu)
         }

@@ -58,7 +58,9 @@ extension FaultHandler {
             file.cacheLock.lock(.pageCache, on: fault.cpu)
             let around = file.index.firstPresent(from: first)
             file.cacheLock.unlock(.pageCache, on: fault.cpu)
-            if let around, around.offset < end { return false }
+            // LINUX: one page of a file on a disk is not worth a table.
+            let isOnlyOne = file.kind == .disk && first &+ 1 == end
+            if let around, around.offset < end, !isOnlyOne { return false }
         }
         return tables.makePMDTable(in: fault.space, fault.address, on: fault.cpu) != nil
     }

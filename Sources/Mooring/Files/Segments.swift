@@ -10,6 +10,8 @@
 /// The flat state behind ``SegmentLocks``.
 struct SegmentLocksState {
     var lockedPages: [UInt32: Int] = [:]
+    /// The number of the last attachment.
+    var lastAttachment: UInt32 = 0
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
 }
@@ -37,7 +39,11 @@ struct SegmentLocks {
         UnsafeMutableBufferPointer(start: state, count: 1).deallocate()
     }
 
-    private var usersLock: SpinLock { SpinLock(at: UnsafeMutableRawPointer(state) + 8) }
+    private var usersLock: SpinLock {
+        SpinLock(
+            at: UnsafeMutableRawPointer(state)
+                + MemoryLayout<SegmentLocksState>.offset(of: \.lock).unsafelyUnwrapped)
+    }
 
     /// How many pages a user has locked; the machine must be at rest.
     func pages(of user: UInt32) -> Int { state.pointee.lockedPages[user] ?? 0 }
@@ -89,16 +95,17 @@ struct SegmentLocks {
         return segment.pointer.pointee.isDestroyed
     }
 
-    /// Takes a reference for an attachment, unless the segment is destroyed.
-    func attach(_ segment: FileRef, on cpu: CPU) -> Bool {
+    /// Takes a reference for an attachment and gives it a number, unless the segment is destroyed.
+    func attach(_ segment: FileRef, on cpu: CPU) -> UInt32? {
         usersLock.lock(.segments, on: cpu)
         defer { usersLock.unlock(.segments, on: cpu) }
         // RACE: the last of the others may be letting go; the lock decides who came first.
         guard !segment.pointer.pointee.isDestroyed || Mutation.attachesToDestroyed.isActive else {
-            return false
+            return nil
         }
         segment.references.add(1)
-        return true
+        state.pointee.lastAttachment &+= 1
+        return state.pointee.lastAttachment
     }
 
     /// Marks a segment removed; says whether the caller has to empty it.

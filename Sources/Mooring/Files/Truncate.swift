@@ -37,6 +37,10 @@ struct Truncation {
         let pastLast = end >> pageShift
         if first < pastLast {
             take(file, from: first, through: pastLast - 1, .filePages, on: cpu)
+        } else if pastLast == 0 {
+            // LINUX: the end of whole pages that a hole inside the first page has is one before the
+            // file's start, which is taken for no end: all pages are unmapped, though kept.
+            unmap(file, from: first, through: .max, scope: .filePages, on: cpu)
         }
         if first > pastLast {
             clear(file, from: offset, to: end, on: cpu)

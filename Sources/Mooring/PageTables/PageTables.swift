@@ -128,11 +128,6 @@ struct PageTables {
         return makeBelow(upper, .pud, in: space, address, on: cpu)
     }
 
-    /// Whether the root has a table below it that covers an address.
-    func hasUppermost(root: PFN, _ address: UInt64) -> Bool {
-        !table(root)[TableLevel.pgd.index(of: address)].isEmpty
-    }
-
     /// Makes the table below the root that covers an address, if missing; `false` when no frame is
     /// left.
     func makeUppermost(in space: AddressSpace, _ address: UInt64, on cpu: CPU) -> Bool {

@@ -189,7 +189,7 @@ struct AnonGroups {
             let low = isNext ? vma : other
             let high = isNext ? other : vma
             // Rights do not matter: mprotect may make them alike later.
-            if low.end == high.start, low.file == high.file,
+            if low.end == high.start, low.file == high.file, low.attributes == high.attributes,
                 low.flags.symmetricDifference(high.flags).isSubset(of: .changedByProtection),
                 low.pageOffset + UInt64(low.pageCount) == high.pageOffset
             {

@@ -9,29 +9,46 @@ extension Machine.Task {
     /// What /proc/PID/maps shows.
     public func maps() -> String {
         inspect { space, _ in
-            var text = ""
-            space.forEachVMA { text += $0.mapsLine(in: space) }
-            return text
+            var buffer = TextBuffer()
+            space.forEachVMA { $0.appendMapsLine(to: &buffer, in: space) }
+            return buffer.text
         }
     }
 }
 
 extension VMARef {
-    /// Its line in maps.
-    func mapsLine(in space: AddressSpace) -> String {
-        VMARef.mapsLine(
-            start: start, end: end, rights: rightsText,
+    /// Appends its line in maps.
+    func appendMapsLine(to buffer: inout TextBuffer, in space: AddressSpace) {
+        VMARef.appendMapsLine(
+            to: &buffer, start: start, end: end, rights: rightsText,
             offset: file == nil ? 0 : pageOffset << pageShift,
             file: file, name: displayName(in: space))
     }
 
-    /// A line of maps: a name begins in column 73, and without one the line ends in a space.
-    static func mapsLine(
-        start: UInt64, end: UInt64, rights: String, offset: UInt64, file: FileRef?, name: String
-    ) -> String {
-        let owner = file.map { "\($0.deviceText) \($0.number + 1)" } ?? "00:00 0"
-        let line = "\(hex(start))-\(hex(end)) \(rights) \(hex(offset)) \(owner) "
-        return name.isEmpty ? line + "\n" : "\(padded(line, -72)) \(name)\n"
+    /// Appends a line of maps: a name begins in column 73, and without one the line ends in a space.
+    static func appendMapsLine(
+        to buffer: inout TextBuffer, start: UInt64, end: UInt64, rights: String, offset: UInt64,
+        file: FileRef?, name: String
+    ) {
+        let lineStart = buffer.count
+        buffer.append(hexadecimal: start)
+        buffer.append("-")
+        buffer.append(hexadecimal: end)
+        buffer.append(" ")
+        buffer.append(rights)
+        buffer.append(" ")
+        buffer.append(hexadecimal: offset)
+        buffer.append(" ")
+        buffer.append(file?.deviceText ?? "00:00")
+        buffer.append(" ")
+        buffer.append(file.map { Int($0.number) + 1 } ?? 0, width: 1)
+        buffer.append(" ")
+        if !name.isEmpty {
+            buffer.pad(to: 72, from: lineStart)
+            buffer.append(" ")
+            buffer.append(name)
+        }
+        buffer.append("\n")
     }
 
     /// Its rights and whether it is shared, in four letters.
@@ -44,8 +61,8 @@ extension VMARef {
     func displayName(in space: AddressSpace) -> String {
         if let file { return file.pointer.pointee.name.lineSafe }
         let state = space.pointer
-        switch rest.pointee.name {
-        case .vdso, .vvar, .vvarClock: return rest.pointee.name.text
+        switch attributes.name {
+        case .vdso, .vvar, .vvarClock: return attributes.name.text
         case .none, .stack: break
         }
         if start < state.pointee.breakEnd, end > state.pointee.breakStart { return "[heap]" }

@@ -43,10 +43,12 @@ extension Machine {
                 "VmallocTotal": 34_359_738_367,
                 "Hugepagesize": pageblockFrames.kilobytes,
             ]
-            return Machine.meminfoNames.map { name in
-                name.hasPrefix("HugePages_")
-                    ? field(name, 0) + "\n" : kilobyteField(name, values[name] ?? 0)
-            }.joined()
+            var buffer = TextBuffer()
+            for name in Machine.meminfoNames {
+                let isCount = name.hasPrefix("HugePages_")
+                buffer.appendField(name, values[name] ?? 0, unit: isCount ? "" : " kB")
+            }
+            return buffer.text
         }
     }
 

@@ -10,20 +10,21 @@ extension Machine.Task {
     /// What /proc/PID/smaps shows: a paragraph a VMA.
     public func smaps() -> String {
         inspect { space, cpu in
-            var text = ""
+            var buffer = TextBuffer()
             space.forEachVMA { vma in
                 var usage = MemoryUsage()
                 machine.spaces.measure(vma, in: space, into: &usage, on: cpu)
-                text += vma.mapsLine(in: space)
-                text += kilobyteField("Size", vma.pageCount.kilobytes)
-                text += kilobyteField("KernelPageSize", 1.kilobytes)
-                text += kilobyteField("MMUPageSize", 1.kilobytes)
-                text += usage.smapsLines(isRollup: false)
-                text +=
-                    field("THPeligible", vma.mayHoldHugePages ? 1 : 0)
-                    + "\nVmFlags: \(vma.flags.codesText)\n"
+                vma.appendMapsLine(to: &buffer, in: space)
+                buffer.appendField("Size", vma.pageCount.kilobytes)
+                buffer.appendField("KernelPageSize", 1.kilobytes)
+                buffer.appendField("MMUPageSize", 1.kilobytes)
+                usage.appendSmapsLines(to: &buffer, isRollup: false)
+                buffer.appendField("THPeligible", vma.mayHoldHugePages ? 1 : 0, unit: "")
+                buffer.append("VmFlags: ")
+                buffer.append(vma.flags.codesText)
+                buffer.append("\n")
             }
-            return text
+            return buffer.text
         }
     }
 
@@ -37,10 +38,12 @@ extension Machine.Task {
             space.forEachVMA {
                 machine.spaces.measure($0, in: space, into: &usage, on: cpu)
             }
-            return VMARef.mapsLine(
-                start: space.tree.first?.start ?? 0, end: space.tree.last?.end ?? 0,
+            var buffer = TextBuffer()
+            VMARef.appendMapsLine(
+                to: &buffer, start: space.tree.first?.start ?? 0, end: space.tree.last?.end ?? 0,
                 rights: "---p", offset: 0, file: nil, name: "[rollup]")
-                + usage.smapsLines(isRollup: true)
+            usage.appendSmapsLines(to: &buffer, isRollup: true)
+            return buffer.text
         }
     }
 }
@@ -56,37 +59,37 @@ extension VMARef {
 }
 
 extension MemoryUsage {
-    /// The lines from Rss to Locked.
-    fileprivate func smapsLines(isRollup: Bool) -> String {
-        func share(_ name: String, _ value: Int) -> String {
-            kilobyteField(name, value >> (MemoryUsage.shareShift + 10))
+    /// Appends the lines from Rss to Locked.
+    fileprivate func appendSmapsLines(to buffer: inout TextBuffer, isRollup: Bool) {
+        func share(_ name: String, _ value: Int) {
+            buffer.appendField(name, value >> (MemoryUsage.shareShift + 10))
         }
-        func pages(_ name: String, _ value: Int) -> String {
-            kilobyteField(name, value.kilobytes)
+        func pages(_ name: String, _ value: Int) {
+            buffer.appendField(name, value.kilobytes)
         }
-        var text = pages("Rss", resident)
-        text += share("Pss", proportional)
-        text += share("Pss_Dirty", proportionalDirty)
+        pages("Rss", resident)
+        share("Pss", proportional)
+        share("Pss_Dirty", proportionalDirty)
         if isRollup {
-            text += share("Pss_Anon", proportionalAnonymous)
-            text += share("Pss_File", proportionalFile)
-            text += share("Pss_Shmem", proportionalSharedMemory)
+            share("Pss_Anon", proportionalAnonymous)
+            share("Pss_File", proportionalFile)
+            share("Pss_Shmem", proportionalSharedMemory)
         }
-        text += pages("Shared_Clean", sharedClean)
-        text += pages("Shared_Dirty", sharedDirty)
-        text += pages("Private_Clean", privateClean)
-        text += pages("Private_Dirty", privateDirty)
-        text += pages("Referenced", referenced)
-        text += pages("Anonymous", anonymous)
-        text += pages("KSM", 0)
-        text += pages("LazyFree", lazyFree)
-        text += pages("AnonHugePages", 0)
-        text += pages("ShmemPmdMapped", 0)
-        text += pages("FilePmdMapped", 0)
-        text += pages("Shared_Hugetlb", 0)
-        text += pages("Private_Hugetlb", 0)
-        text += pages("Swap", 0)
-        text += pages("SwapPss", 0)
-        return text + share("Locked", locked)
+        pages("Shared_Clean", sharedClean)
+        pages("Shared_Dirty", sharedDirty)
+        pages("Private_Clean", privateClean)
+        pages("Private_Dirty", privateDirty)
+        pages("Referenced", referenced)
+        pages("Anonymous", anonymous)
+        pages("KSM", 0)
+        pages("LazyFree", lazyFree)
+        pages("AnonHugePages", 0)
+        pages("ShmemPmdMapped", 0)
+        pages("FilePmdMapped", 0)
+        pages("Shared_Hugetlb", 0)
+        pages("Private_Hugetlb", 0)
+        pages("Swap", 0)
+        pages("SwapPss", 0)
+        share("Locked", locked)
     }
 }

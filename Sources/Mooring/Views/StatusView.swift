@@ -22,7 +22,11 @@ extension Machine.Task {
                 ("VmLib", figures.executable - text), ("VmPTE", figures.tables),
                 ("VmSwap", 0), ("HugetlbPages", 0),
             ]
-            return head + lines.map { kilobyteStatus($0, pages: $1) }.joined() + "Threads:\t1\n"
+            var buffer = TextBuffer()
+            buffer.append(head)
+            for (name, pages) in lines { buffer.appendStatus(name, pages: pages) }
+            buffer.append("Threads:\t1\n")
+            return buffer.text
         }
     }
 

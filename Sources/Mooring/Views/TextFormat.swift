@@ -10,25 +10,66 @@ func padded(_ value: some CustomStringConvertible, _ width: Int) -> String {
     return width < 0 ? text + space : space + text
 }
 
-/// A number in hexadecimal with at least `digits` digits: `%08lx`.
-func hex(_ value: UInt64, digits: Int = 8) -> String {
-    let text = String(value, radix: 16)
-    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
-}
+/// A text of many lines as it grows: a string for each line would cost more than to look up what it
+/// says.
+struct TextBuffer {
+    private var bytes: [UInt8] = []
 
-/// A line of smaps or meminfo without its unit: the name and a colon in 16 columns, the value in 8.
-func field(_ name: String, _ value: Int) -> String {
-    "\(padded(name + ":", -16))\(padded(value, 8))"
-}
+    /// All of it.
+    var text: String { String(decoding: bytes, as: UTF8.self) }
 
-/// A line of smaps or meminfo in kilobytes.
-func kilobyteField(_ name: String, _ kilobytes: Int) -> String {
-    field(name, kilobytes) + " kB\n"
-}
+    mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
-/// A line of status in kilobytes.
-func kilobyteStatus(_ name: String, pages: Int) -> String {
-    "\(name):\t\(padded(pages.kilobytes, 8)) kB\n"
+    /// Appends a number that is not negative to the right of a column.
+    mutating func append(_ value: Int, width: Int) {
+        let start = bytes.count
+        var rest = value
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        appendSpaces(width - (bytes.count - start))
+        bytes[start...].reverse()
+    }
+
+    /// Appends a number in hexadecimal with at least eight digits: `%08lx`.
+    mutating func append(hexadecimal value: UInt64) {
+        let digits = max(8, (67 - value.leadingZeroBitCount) / 4)
+        for place in stride(from: 4 * (digits - 1), through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(place)) & 15
+            bytes.append(digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10))
+        }
+    }
+
+    /// Appends a line of smaps or meminfo: the name and a colon in 16 columns, the value in 8.
+    mutating func appendField(_ name: String, _ value: Int, unit: String = " kB") {
+        append(name)
+        append(":")
+        appendSpaces(15 - name.utf8.count)
+        append(value, width: 8)
+        append(unit)
+        append("\n")
+    }
+
+    /// Appends a line of status in kilobytes.
+    mutating func appendStatus(_ name: String, pages: Int) {
+        append(name)
+        append(":\t")
+        append(pages.kilobytes, width: 8)
+        append(" kB\n")
+    }
+
+    /// Appends blanks up to a column of the line that begins at `start`.
+    mutating func pad(to column: Int, from start: Int) {
+        appendSpaces(column - (bytes.count - start))
+    }
+
+    /// How many bytes it has.
+    var count: Int { bytes.count }
+
+    private mutating func appendSpaces(_ count: Int) {
+        for _ in 0..<max(0, count) { bytes.append(UInt8(ascii: " ")) }
+    }
 }
 
 /// Thousandths with three decimals: `0.123`, `-1.000`.

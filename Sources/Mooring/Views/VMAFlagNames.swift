@@ -16,8 +16,11 @@ extension VMAFlags {
 
     /// The codes of the flags that are set, each followed by a space.
     var codesText: String {
-        var text = ""
-        for (flag, code) in VMAFlags.codes where contains(flag) { text += code + " " }
-        return text
+        var buffer = TextBuffer()
+        for (flag, code) in VMAFlags.codes where contains(flag) {
+            buffer.append(code)
+            buffer.append(" ")
+        }
+        return buffer.text
     }
 }

@@ -127,7 +127,7 @@ private final class WrongSystem: MemorySystem {
 
     func perform(_ operation: Operation) throws -> Outcome {
         if operation.call.kind == refused {
-            throw SystemFailure("\(operation.call.name) is forbidden here")
+            throw HostRefusal("\(operation.call.name) is forbidden here")
         }
         return outcome(try system.perform(operation))
     }

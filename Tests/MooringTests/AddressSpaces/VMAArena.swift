@@ -20,7 +20,8 @@ final class VMAArena {
             chunks.append(chunk)
             for index in 0..<1024 {
                 let rest = rests[first + UInt32(index)]
-                rest.initialize(to: VMARest(number: first + UInt32(index), name: .none))
+                rest.initialize(
+                    to: VMARest(number: first + UInt32(index), attributes: VMAAttributes()))
                 (chunk + index).initialize(
                     to: VMAState(start: 0, end: 0, flags: [], pageOffset: 0, rest: rest))
             }

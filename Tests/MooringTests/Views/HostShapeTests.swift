@@ -104,10 +104,11 @@ private func layout(_ line: Substring) -> String {
             guard parts.count >= 5, parts[3] == "00:00" else { continue }
             let ends = parts[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
             let name = parts.count > 5 ? parts[5].drop { $0 == " " } : ""
-            let ours = VMARef.mapsLine(
-                start: ends[0], end: ends[1], rights: String(parts[1]), offset: 0, file: nil,
-                name: String(name))
-            #expect(ours == line + "\n")
+            var ours = TextBuffer()
+            VMARef.appendMapsLine(
+                to: &ours, start: ends[0], end: ends[1], rights: String(parts[1]), offset: 0,
+                file: nil, name: String(name))
+            #expect(ours.text == line + "\n")
         }
     }
 
