@@ -45,8 +45,10 @@ let package = Package(
             dependencies: ["Mooring", "Workloads", "CLinuxHost"],
             swiftSettings: strict
         ),
+        .target(name: "Experiments", dependencies: ["Mooring"], swiftSettings: strict),
         .target(
-            name: "Reports", dependencies: ["Mooring", "Workloads"], swiftSettings: strict),
+            name: "Reports", dependencies: ["Mooring", "Workloads", "Experiments"],
+            swiftSettings: strict),
         .target(
             name: "Benchmarks",
             dependencies: ["Mooring", "Workloads", "LinuxHost"],
@@ -62,7 +64,8 @@ let package = Package(
         .executableTarget(
             name: "MooringCLI",
             dependencies: [
-                "Mooring", "Workloads", "LinuxHost", "Reports", "Benchmarks", "Conformance",
+                "Mooring", "Workloads", "LinuxHost", "Reports", "Experiments", "Benchmarks",
+                "Conformance",
                 "Explorer", "Races",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -87,6 +90,8 @@ let package = Package(
             dependencies: ["LinuxHost", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "ExperimentsTests", dependencies: ["Experiments"], swiftSettings: strict),
         .testTarget(
             name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
         .testTarget(

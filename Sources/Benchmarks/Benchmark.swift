@@ -64,6 +64,20 @@ package struct Benchmark: Sendable {
         self.faultAroundPages = faultAroundPages
     }
 
+    /// A row that the kernel has no timing for, because it cannot be told to do just this.
+    init(
+        _ name: String, atMost: Double,
+        _ work: @escaping @Sendable (EngineScene) throws -> Void
+    ) {
+        self.name = name
+        self.unit = "ns/page"
+        self.target = BenchmarkTarget(atMost: atMost)
+        self.kernel = nil
+        self.isSupplementary = false
+        self.work = .operation(work)
+        self.faultAroundPages = 1
+    }
+
     /// A row that explains another one.
     init(
         explaining kernel: KernelTimings.Name, by suffix: String,

@@ -31,6 +31,10 @@ extension Benchmark {
         Benchmark(
             .lockedExit64, atMost: 40, speedup: 1.5, flatAgainst: .lockedExit1,
             EngineWork.lockedExit(of: 64)),
+        Benchmark("reclaim-file", atMost: 80, EngineWork.reclaimFile),
+        Benchmark("reclaim-scan", atMost: 40, EngineWork.reclaimScan),
+        Benchmark("swap-out", atMost: 150, EngineWork.swapOut),
+        Benchmark("swap-in", atMost: 150, EngineWork.swapIn),
         Benchmark("scale-two-processes", scaleAtLeast: 0.85, .twoProcesses, .eachPage),
         Benchmark("scale-one-process", scaleAtLeast: 0.7, .oneProcess, .eachPage),
 

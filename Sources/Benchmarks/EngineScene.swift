@@ -77,6 +77,7 @@ package final class EngineScene {
             memory: max(.gibibytes(4), .pages(UInt64(frames))))
         configuration.cpus = cpus
         configuration.faultAroundPages = faultAroundPages
+        configuration.swap = [.pages(UInt64(pages + 64))]
         return try Machine(configuration)
     }
 

@@ -15,6 +15,8 @@ package struct KnownDifference: Sendable {
         case calls(@Sendable (Call, [AreaState]) -> Bool)
         /// Figures of smaps and status that are not compared.
         case figures(Set<String>)
+        /// What work shows that took this long, unless the same work shows it when done anew.
+        case workThatTook(Duration)
     }
 
     /// Where it shows.
@@ -32,9 +34,10 @@ package enum KnownDifferences {
     package static let all: [KnownDifference] = [
         KnownDifference(
             place: "madvise COLD, PAGEOUT, COLLAPSE",
-            kernel: "act on pages",
-            engine: "are checked, and change nothing",
-            reason: "reclaim and huge pages are not built yet",
+            kernel: "COLD and PAGEOUT act on the pages that they find on a list",
+            engine: "the same; COLLAPSE is checked, and changes nothing",
+            reason:
+                "which pages those are depends on what else ran; huge pages are not built yet",
             scope: .calls { call, _ in
                 guard case .madvise(_, let advice) = call else { return false }
                 return [.cold, .pageOut, .collapse].contains(advice)
@@ -65,6 +68,12 @@ package enum KnownDifferences {
                 }
             }),
         KnownDifference(
+            place: "files on a disk: when dirty pages are written back",
+            kernel: "some seconds after they became dirty, and when a call asks for it",
+            engine: "when a call asks for it",
+            reason: "depends on the time that work takes; what took longer than 4 s is done anew",
+            scope: .workThatTook(.seconds(4))),
+        KnownDifference(
             place: "Referenced in smaps",
             kernel: "also what the process's calls looked at, learnt in batches of a CPU",
             engine: "what was accessed through an entry",
@@ -83,6 +92,14 @@ package enum KnownDifferences {
         all.firstIndex { row in
             guard case .calls(let matches) = row.scope else { return false }
             return matches(call, areas)
+        }
+    }
+
+    /// The row because of which work that shows a disagreement after some time is done anew.
+    static func row(doubtingWorkOf duration: Duration) -> Int? {
+        all.firstIndex { row in
+            guard case .workThatTook(let limit) = row.scope else { return false }
+            return duration > limit
         }
     }
 

@@ -64,6 +64,8 @@ struct MachineOptions: ParsableArguments {
                 case .nodes: (.nodes, nodes)
                 case .cpus: (.cpus, cpus)
                 case .maxMapCount: (.maps, nil)
+                case .swap: (.swap, nil)
+                case .swappiness: (.swappiness, nil)
                 }
             throw failure(
                 name, of: work, isFromCommandLine: option != nil, error.problem, error.remedy)
@@ -82,6 +84,11 @@ struct MachineOptions: ParsableArguments {
             configuration.overcommit = mode
         }
         if let limit = settings.maxMapCount { configuration.maxMapCount = limit }
+        if let swap = settings.swap { configuration.swap = [.bytes(swap)] }
+        if let swappiness = settings.swappiness { configuration.swappiness = swappiness }
+        if let design = settings.mlockDesign.flatMap({ MlockDesign(rawValue: $0.rawValue) }) {
+            configuration.mlockDesign = design
+        }
         try refuseDesigns(work)
         return configuration
     }
@@ -97,7 +104,6 @@ struct MachineOptions: ParsableArguments {
                 name, of: work, isFromCommandLine: false,
                 "\(name.rawValue) \(design.rawValue) is not built yet", "use \(built.rawValue)")
         }
-        try refuse(.mlock, settings.mlockDesign, unless: .count)
         try refuse(.orders, settings.highOrders, unless: .none)
         try refuse(.tables, settings.tableSharing, unless: .never)
     }

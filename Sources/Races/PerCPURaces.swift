@@ -11,17 +11,17 @@ extension Race {
         summary: "an allocation fails and drains the lists of a CPU that is using them",
         mutations: [.drainsBusyCPUs]
     ) {
-        let machine = try Stage.machine(memory: .mebibytes(4), overcommit: .always)
-        let task = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let region = try task.mapPrivate(1100)
-        let wanted = try other.mapPrivate(4)
-        try other.access(wanted[0..<1], .write)
-        // Until there is no frame left.
-        for page in 0..<1100 where (try? task.access(region[page..<page + 1], .write)) == nil {
-            try task.madvise(region[0..<2], .dontNeed)
-            break
+        // How many pages there are frames for: who wants one more is killed.
+        var room = 0
+        do {
+            let (_, task, _, region, _) = try Stage.pairOnSmallMachine()
+            while (try? task.access(region[room..<room + 1], .write)) != nil { room += 1 }
         }
+        let (machine, task, other, region, wanted) = try Stage.pairOnSmallMachine()
+        // The other one goes when there is no frame, which is little work.
+        try task.setOOMScoreAdjustment(-1000)
+        try task.access(region[0..<room], .write)
+        try task.madvise(region[0..<2], .dontNeed)
         machine.drainBatches()
         return Scene(
             machine: machine,
@@ -50,5 +50,21 @@ extension Race {
                 { machine.drainBatches() },
             ],
             check: { machine.drainBatches() })
+    }
+}
+
+extension Stage {
+    /// Two processes on a machine of 4 MiB: one with more memory than there is, one with a few pages,
+    /// the first of them used.
+    fileprivate static func pairOnSmallMachine() throws -> (
+        machine: Machine, task: Machine.Task, other: Machine.Task, region: Region, wanted: Region
+    ) {
+        let machine = try Stage.machine(memory: .mebibytes(4), overcommit: .always)
+        let task = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        let region = try task.mapPrivate(1100)
+        let wanted = try other.mapPrivate(4)
+        try other.access(wanted[0..<1], .write)
+        return (machine, task, other, region, wanted)
     }
 }

@@ -91,6 +91,8 @@ package final class EngineSystem: MemorySystem {
             return .value(0)
         default:
             let task = try task(for: operation)
+            // Another's need for memory may have ended it since its last operation.
+            if task.isKilled { return .signal(.outOfMemory, address: 0) }
             if let outcome = try performOnMappings(call, task) { return outcome }
             if let outcome = try performOnLocks(call, task) { return outcome }
             if let outcome = try performOnFiles(call, task) { return outcome }
@@ -337,13 +339,16 @@ package final class EngineSystem: MemorySystem {
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {
-        let figures = try task(of: process).figures()
+        let task = try task(of: process)
+        let figures = task.figures()
+        let held = task.heldWhenKilled
         let state = living[process]
         var sample = ProcessSample()
         sample.virtual = UInt64(figures.virtual) * pageSize
-        sample.anonymous = UInt64(figures.residentAnonymous) * pageSize
-        sample.file = UInt64(figures.residentFile) * pageSize
-        sample.sharedMemory = UInt64(figures.residentSharedMemory) * pageSize
+        sample.anonymous = UInt64(held?.anonymous ?? figures.residentAnonymous) * pageSize
+        sample.file = UInt64(held?.file ?? figures.residentFile) * pageSize
+        sample.sharedMemory = UInt64(held?.sharedMemory ?? figures.residentSharedMemory) * pageSize
+        sample.freeWhenKilled = held.map { UInt64($0.free) * pageSize }
         sample.peakResident = UInt64(figures.peakResident) * pageSize
         sample.locked = UInt64(figures.locked) * pageSize
         sample.pageTables = UInt64(figures.tables) * pageSize

@@ -42,6 +42,9 @@ package struct ProcessSample: Hashable, Sendable {
     /// execve(2) included.
     package var minorFaults: UInt64 = 0
     package var majorFaults: UInt64 = 0
+    /// What the machine had free when the process was killed for want of memory; the resident sizes
+    /// are those of that moment then.
+    package var freeWhenKilled: UInt64?
 
     /// VmRSS.
     package var resident: UInt64 { anonymous + file + sharedMemory }

@@ -29,6 +29,8 @@ import Testing
         ("mlock-populated", .unevictableMlocked, 1), ("munlock", .unevictableMunlocked, 1),
         ("mlock-unpopulated", .unevictableMlocked, 1),
         ("mlock-onfault-touch", .unevictableMlocked, 1), ("file-touch", .faultFileRead, 1),
+        ("reclaim-file", .pgstealFile, 1), ("reclaim-scan", .pgscanFile, 1),
+        ("swap-out", .pswpout, 1), ("swap-in", .pswpin, 1),
         ("cow-write", .faultCopyOnWrite, 1), ("fault-random", .faultZeroPage, 1),
         ("anon-touch-each", .faultAnonymous, 1), ("anon-read-each", .faultZeroPage, 1),
     ]

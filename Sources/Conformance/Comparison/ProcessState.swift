@@ -125,12 +125,14 @@ extension ProcessState {
             }
             for (index, name) in AreaState.figureNames.enumerated()
             where mine.figures[index] != right.figures[index] {
+                // All are sizes but one, which is a yes or no.
+                let (unit, shift) = name == "THPeligible" ? ("", 0) : (" kB", 10)
                 return StateMismatch(
                     subject: "area \(mine.line)", field: name,
-                    values: [mine, right].map { "\($0.figures[index]) kB" },
+                    values: [mine, right].map { "\($0.figures[index])\(unit)" },
                     claim: Expectation(
                         .smaps(process, mine.span, field: name), .equal,
-                        .number(UInt64(right.figures[index]) << 10)))
+                        .number(UInt64(right.figures[index]) << shift)))
             }
         }
         return nil

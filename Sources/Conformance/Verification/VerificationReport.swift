@@ -75,10 +75,13 @@ package struct VerificationReport: Codable, Sendable {
                 + "\(rate) a second",
             "  disagreements   \(disagreements)",
             "  known           \(knownDifferences.count) deliberate differences, "
-                + "\(knownDifferences.reduce(0) { $0 + $1.excused }) calls not made for them",
+                + "\(knownDifferences.reduce(0) { $0 + $1.excused }) times met",
             "  skipped         \(skipped.values.reduce(0, +)) operations that this host cannot do",
             "  coverage        \(combinations) combinations of call, flags, areas and outcome",
         ]
+        for row in knownDifferences where row.excused > 0 {
+            lines.append("    \(row.excused) met: \(row.place)")
+        }
         for (reason, count) in skipped.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("    \(count) skipped: \(reason)")
         }

@@ -54,10 +54,22 @@ struct AddressSpaceState {
     var stackPages = 0
     /// Pages charged against the machine's commitment.
     var committedPages = 0
-    /// An atomic word; ``AddressSpace/peakResident``.
+    /// Atomic words; ``AddressSpace/peakResident``, ``AddressSpace/lockChanges``.
     var peakResident: UInt64 = 0
+    var lockChanges: UInt64 = 0
     var peakTotal = 0
+    /// What it held when its process was killed for want of memory; nil for one that lives.
+    var held: HeldMemory?
     var number: UInt32
+}
+
+/// What an address space held, and what the machine had free, in pages, when its process was killed
+/// for want of memory.
+package struct HeldMemory: Equatable, Sendable {
+    package let anonymous: Int
+    package let file: Int
+    package let sharedMemory: Int
+    package let free: Int
 }
 
 /// An address space.
@@ -118,6 +130,19 @@ struct AddressSpace: Equatable {
         AddressSpaceSlot(raw: pointer.pointee.slots + cpu.index &* AddressSpace.slotStride)
     }
 
+    /// Whether its process was killed for want of memory, and its pages were taken: accesses end.
+    ///
+    /// Changes once, under the lock held exclusively.
+    @inline(__always)
+    var isReaped: Bool { pointer.pointee.held != nil }
+
+    /// Says so, and keeps what it holds and what the machine has free.
+    func markReaped(free: Int) {
+        pointer.pointee.held = HeldMemory(
+            anonymous: resident(.anonymous), file: resident(.file),
+            sharedMemory: resident(.sharedMemory), free: free)
+    }
+
     /// Makes what slots remember void; the lock is held exclusively.
     @inline(__always)
     func noteTablesChanged() {
@@ -133,6 +158,17 @@ struct AddressSpace: Equatable {
             let slot = AddressSpaceSlot(
                 raw: pointer.pointee.slots + index * AddressSpace.slotStride)
             sum &+= slot.resident(kind).load()
+        }
+        return Int(sum)
+    }
+
+    /// Pages that are in swap slots: the sum over CPUs.
+    var swappedPages: Int {
+        var sum: Int64 = 0
+        for index in 0..<Int(pointer.pointee.cpuCount) {
+            sum &+= AddressSpaceSlot(
+                raw: pointer.pointee.slots + index * AddressSpace.slotStride
+            ).swapped.load()
         }
         return Int(sum)
     }
@@ -155,6 +191,15 @@ struct AddressSpace: Equatable {
                 + MemoryLayout<AddressSpaceState>.offset(of: \.peakResident).unsafelyUnwrapped)
     }
 
+    /// 1 while mlock or munlock goes through the pages of a VMA: what the VMA's flags say of them is
+    /// not settled then.
+    @inline(__always)
+    var lockChanges: AtomicField64 {
+        AtomicField64(
+            at: raw
+                + MemoryLayout<AddressSpaceState>.offset(of: \.lockChanges).unsafelyUnwrapped)
+    }
+
     /// Faults of this address space: all, and those that waited for a device.
     var faultCounts: (all: Int, major: Int) {
         var all: Int64 = 0
@@ -174,7 +219,7 @@ struct AddressSpace: Equatable {
 /// Offsets: 0 the reader's word of the lock; 8 to 31 resident sizes; 32 faults; 40 major faults;
 /// 48 the generation that what follows belongs to; 56 the 2 MiB region last walked to; 64 its
 /// entries; 72 its table's descriptor; 80 to 103 where the VMA last found is; 104 whether the CPU
-/// ever ran here.
+/// ever ran here; 112 swapped entries.
 struct AddressSpaceSlot {
     let raw: UnsafeMutableRawPointer
 
@@ -228,6 +273,10 @@ struct AddressSpaceSlot {
 
     @inline(__always)
     private var ranWord: CounterWord { CounterWord(at: raw + 104) }
+
+    /// Entries that name a swap slot: made less gone on this CPU.
+    @inline(__always)
+    var swapped: CounterWord { CounterWord(at: raw + 112) }
 
     /// Forgets what belongs to another generation.
     @inline(__always)

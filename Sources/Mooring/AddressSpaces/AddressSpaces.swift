@@ -21,6 +21,9 @@ struct AddressSpaces {
         let unmapper: Unmapper
         let faults: FaultHandler
         let tlb: TLB
+        let writeBack: WriteBack
+        let reclaim: Reclaimer
+        let outOfMemory: OutOfMemoryHook
         let vmas: Slab<VMAState>
         let vmaRests: SlabCompanion<VMARest>
         let spaces: Slab<AddressSpaceState>
@@ -44,6 +47,10 @@ struct AddressSpaces {
     var unmapper: Unmapper { parts.pointee.unmapper }
     var faults: FaultHandler { parts.pointee.faults }
     var tlb: TLB { parts.pointee.tlb }
+    var swap: SwapCache { unmapper.swap }
+    var writeBack: WriteBack { parts.pointee.writeBack }
+    var reclaim: Reclaimer { parts.pointee.reclaim }
+    var outOfMemory: OutOfMemoryHook { parts.pointee.outOfMemory }
     var vmas: Slab<VMAState> { parts.pointee.vmas }
     var vmaRests: SlabCompanion<VMARest> { parts.pointee.vmaRests }
     var spaces: Slab<AddressSpaceState> { parts.pointee.spaces }
@@ -127,8 +134,24 @@ struct AddressSpaces {
     ///
     /// - Returns: `nil` when all pages are there, or what stopped it and where.
     func populate(
-        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind forced: AccessKind? = nil,
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind: AccessKind? = nil,
         skipsUnlocked: Bool = false, on cpu: CPU
+    ) -> PopulateFailure? {
+        var start = start
+        while true {
+            let failure = populateRun(
+                space, from: start, to: end, kind: kind, skipsUnlocked: skipsUnlocked, on: cpu)
+            guard let failure, case .noMemory = failure.reason,
+                outOfMemory.makeRoom(for: space, on: cpu)
+            else { return failure }
+            start = failure.address
+        }
+    }
+
+    /// Faults pages in under one hold of the lock.
+    private func populateRun(
+        _ space: AddressSpace, from start: UInt64, to end: UInt64, kind forced: AccessKind?,
+        skipsUnlocked: Bool, on cpu: CPU
     ) -> PopulateFailure? {
         space.lock.lockShared(.addressSpace, on: cpu)
         defer { space.lock.unlockShared(.addressSpace, on: cpu) }

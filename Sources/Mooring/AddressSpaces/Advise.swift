@@ -6,8 +6,7 @@
 //         advised. A VMA that an advice does not suit stops the call with an error of its own.
 // LOCKS   The address space's lock: exclusive for advice that changes VMAs, shared for advice about
 //         pages; populating takes it itself.
-// LAZY    COLD, PAGEOUT and COLLAPSE are checked and change nothing yet: the mechanisms that would
-//         act on them decide by themselves.
+// LAZY    COLLAPSE is checked and changes nothing yet.
 // SEE     AdviseFlags.swift, Discard.swift, GuardPages.swift.
 
 extension AddressSpaces {
@@ -116,6 +115,9 @@ extension AddressSpaces {
             readAhead(vma, from: start, to: end, on: cpu)
         case .cold, .pageOut:
             if isFixed || vma.flags.contains(.locked) { throw .EINVAL }
+            giveUp(
+                vma, space, from: start, to: end, at: advice == .pageOut ? .once : .leisure,
+                on: cpu)
         case .collapse:
             try checkCollapse(vma, space, from: start, to: end)
         default: break

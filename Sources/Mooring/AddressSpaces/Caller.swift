@@ -13,6 +13,8 @@ struct ProcessState {
     var user: UInt32 = 0
     /// CAP_IPC_LOCK.
     var mayLockAnything = true
+    /// `oom_score_adj`: -1000 (never killed for want of memory) to 1000.
+    var oomScoreAdjustment = 0
     /// CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RAWIO, CAP_SYS_RESOURCE, CAP_IPC_OWNER.
     var isAdmin = true
 

@@ -18,6 +18,7 @@ struct CommitmentState {
     var pages: UInt64 = 0
     var mode: OvercommitMode
     var totalPages: UInt64
+    var swapPages: UInt64
     /// `vm.overcommit_ratio` in percent.
     var ratio: UInt64 = 50
     /// Pages kept back in mode `never`: `user_reserve_kbytes`, and `admin_reserve_kbytes` for
@@ -30,12 +31,12 @@ struct CommitmentState {
 struct Commitment {
     private let state: UnsafeMutablePointer<CommitmentState>
 
-    init(mode: OvercommitMode, totalPages: UInt64) {
+    init(mode: OvercommitMode, totalPages: UInt64, swapPages: UInt64) {
         state = .allocate(capacity: 1)
         // 3 % of memory, at most 128 MiB, as sysctl/vm documents.
         state.initialize(
             to: CommitmentState(
-                mode: mode, totalPages: totalPages,
+                mode: mode, totalPages: totalPages, swapPages: swapPages,
                 userReserve: min(totalPages / 32, (128 << 20) >> pageShift)))
     }
 
@@ -50,7 +51,12 @@ struct Commitment {
     var committedPages: UInt64 { word.load() }
 
     /// The most that mode `never` promises.
-    var limitPages: UInt64 { state.pointee.totalPages * state.pointee.ratio / 100 }
+    var limitPages: UInt64 {
+        state.pointee.totalPages * state.pointee.ratio / 100 + state.pointee.swapPages
+    }
+
+    /// All memory and swap: more at once is never promised.
+    private var allPages: UInt64 { state.pointee.totalPages + state.pointee.swapPages }
 
     /// Promises pages to an address space, or refuses.
     func charge(_ pages: Int, to space: AddressSpace, isAdmin: Bool) -> Bool {
@@ -58,7 +64,7 @@ struct Commitment {
         let isAllowed: Bool
         switch state.pointee.mode {
         case .always: isAllowed = true
-        case .heuristic: isAllowed = UInt64(pages) <= state.pointee.totalPages
+        case .heuristic: isAllowed = UInt64(pages) <= allPages
         case .never:
             let reserve =
                 min(
@@ -80,7 +86,7 @@ struct Commitment {
         let isAllowed =
             switch state.pointee.mode {
             case .always: true
-            case .heuristic: UInt64(pages) <= state.pointee.totalPages
+            case .heuristic: UInt64(pages) <= allPages
             case .never: total <= limitPages
             }
         if !isAllowed { word.subtract(UInt64(pages)) }

@@ -20,7 +20,7 @@ extension AddressSpaces {
             if table.frame.liveEntries > 0 {
                 table.lock(on: cpu)
                 for index in TableLevel.pte.index(of: address)...TableLevel.pte.index(of: next - 1)
-                where freeLazily(table, index, on: cpu) {
+                where freeLazily(table, index, gathering.space, on: cpu) {
                     gathering.range.include(TableRef.addresses(of: index...index, near: address))
                 }
                 table.unlock(on: cpu)
@@ -31,14 +31,29 @@ extension AddressSpaces {
 
     /// Returns whether the entry had to be changed.
     @inline(__always)
-    private func freeLazily(_ table: TableRef, _ index: Int, on cpu: CPU) -> Bool {
+    private func freeLazily(
+        _ table: TableRef, _ index: Int, _ space: AddressSpace, on cpu: CPU
+    ) -> Bool {
         let entry = table[index]
+        if entry.isSwapped {
+            // Nothing would be won by keeping what is out of memory already.
+            table.set(index, .empty)
+            table.frame.liveEntries -= 1
+            space.slot(of: cpu).swapped.add(-1)
+            swap.release(entry.swapSlot, on: cpu)
+            return false
+        }
         guard entry.isMapped, !entry.isUncounted else { return false }
         let pfn = entry.frame
         let frame = frames[pfn]
         guard frame.has(.anonymous) else { return false }
-        // A page that was written back is needed by a forked relative that maps it too.
-        if frame.has(.dirty), frame.mapCount > 1 { return false }
+        if !frame.flags.isDisjoint(with: [.swapCached, .dirty]) {
+            // A forked relative that maps it too needs it.
+            guard frame.mapCount == 1 else { return false }
+            // A copy in swap would bring back what nobody needs.
+            if frame.has(.swapCached), !swap.dropIfUnused(pfn, frame, on: cpu) { return false }
+            frame.clear(.dirty)
+        }
         let marks = Entry.accessed | Entry.dirty
         if frame.has(.swapBacked) {
             frame.counts.add(FrameRef.oneReference)

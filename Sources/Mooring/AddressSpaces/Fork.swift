@@ -93,6 +93,15 @@ extension AddressSpaces {
         }
     }
 
+    /// Counts a swapped entry's copy; neither is the only one then.
+    private func copySwapped(
+        _ entry: Entry, _ source: TableRef, _ index: Int, _ child: AddressSpace, on cpu: CPU
+    ) {
+        swap.retain(entry.swapSlot, on: cpu)
+        source.set(index, entry.without(Entry.swapExclusive))
+        child.slot(of: cpu).swapped.add(1)
+    }
+
     @inline(__always)
     private func copyEntries(
         _ source: TableRef, _ destination: TableRef, _ child: AddressSpace, from start: UInt64,
@@ -105,8 +114,9 @@ extension AddressSpaces {
         for index in TableLevel.pte.index(of: start)...TableLevel.pte.index(of: end - 1) {
             var entry = source[index]
             if !entry.isMapped {
-                if entry.isGuard {
-                    destination.set(index, entry)
+                if entry.isSwapped { copySwapped(entry, source, index, child, on: cpu) }
+                if entry.isGuard || entry.isSwapped {
+                    destination.set(index, entry.without(Entry.swapExclusive))
                     entries += 1
                 }
                 continue

@@ -6,7 +6,7 @@
 //         locked as they come and not populated, and stays with the VMA whatever becomes of it.
 // LOCKS   The address space's lock, exclusive for the flags and for counting the pages that are
 //         there; shared for populating afterwards. No reverse map is walked.
-// SEE     Mlock/MlockCount.swift for what being locked means for one frame.
+// SEE     Mlock/CountedMlock.swift for what being locked means for one frame.
 
 extension AddressSpaces {
     /// Locks a range and, unless `onFault`, makes its pages present.
@@ -172,17 +172,29 @@ extension AddressSpaces {
         // ORDER: when locking flags first, when unlocking counts first. Truncation, which does not
         // wait for the address space's lock, counts a page off that it takes out of a locked VMA:
         // once too often at worst, while a page that it left counted would stay unevictable.
+        // Reclaim locks nothing here meanwhile: see `LRUBatches.lockLazily`.
+        space.lockChanges.storeReleasing(1)
+        defer { space.lockChanges.storeReleasing(0) }
         let isLocked = new.contains(.locked)
         let wasLocked = old.contains(.locked)
-        if wasLocked, !isLocked { countLock(.munlock, space, from: start, to: end, on: cpu) }
+        // The design that asks others whether they lock a page has to have this one unlocked first.
+        let unlocksFirst = batches.mlockDesign == .count
+        if wasLocked, !isLocked, unlocksFirst {
+            countLock(.munlock, space, from: start, to: end, on: cpu)
+        }
         let countsFirst = Mutation.countsLockFirst.isActive
         if countsFirst, isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
         let merged: VMARef
         do {
             merged = try setFlags(new, of: vma, from: start, to: end, in: space, on: cpu)
         } catch {
-            if wasLocked, !isLocked { countLock(.mlock, space, from: start, to: end, on: cpu) }
+            if wasLocked, !isLocked, unlocksFirst {
+                countLock(.mlock, space, from: start, to: end, on: cpu)
+            }
             throw error
+        }
+        if wasLocked, !isLocked, !unlocksFirst {
+            countLock(.munlock, space, from: start, to: end, on: cpu)
         }
         if isLocked, !wasLocked, !countsFirst {
             countLock(.mlock, space, from: start, to: end, on: cpu)
@@ -203,15 +215,32 @@ extension AddressSpaces {
             let next = min(end, TableLevel.pmd.next(after: address))
             if table.frame.liveEntries > 0 {
                 countLock(request, table, from: address, to: next, on: cpu)
+                batches.settleUnlocks(with: unmapper.map, on: cpu)
             }
             address = next
         }
         batches.drain(on: cpu)
     }
 
-    @inline(__always)
     private func countLock(
         _ request: LRURequest, _ table: TableRef, from start: UInt64, to end: UInt64, on cpu: CPU
+    ) {
+        // Asked once, not for each page.
+        switch batches.mlockDesign {
+        case .none: break
+        case .reverseMap:
+            let design = ReverseMapMlock(batches: batches)
+            countLock(request, table, from: start, to: end, by: design, on: cpu)
+        case .count:
+            let design = CountedMlock(batches: batches)
+            countLock(request, table, from: start, to: end, by: design, on: cpu)
+        }
+    }
+
+    @inline(__always)
+    private func countLock(
+        _ request: LRURequest, _ table: TableRef, from start: UInt64, to end: UInt64,
+        by design: some MlockPolicy, on cpu: CPU
     ) {
         table.lock(on: cpu)
         defer { table.unlock(on: cpu) }
@@ -220,9 +249,9 @@ extension AddressSpaces {
             guard entry.isMapped, !entry.isUncounted else { continue }
             let pfn = entry.frame
             if case .mlock = request {
-                batches.mlock(pfn, frames[pfn], on: cpu)
+                design.lock(pfn, frames[pfn], on: cpu)
             } else {
-                batches.munlock(pfn, frames[pfn], on: cpu)
+                design.unlock(pfn, frames[pfn], on: cpu)
             }
         }
     }

@@ -245,18 +245,23 @@ extension AddressSpaces {
         let end = isLow ? Self.low32BitRoom.upperBound : limits.userEnd
         guard size <= end else { throw .ENOMEM }
         let hint = address.pageAligned
-        if hint != 0, hint <= end - size,
-            space.tree.isFree(start: hint, end: hint + size),
-            space.tree.find(hint + size).map({ $0.guardedStart >= hint + size }) ?? true
-        {
-            return hint
+        func isHintFree(_ room: UInt64) -> Bool {
+            hint != 0 && room <= end && hint <= end - room
+                && space.tree.isFree(start: hint, end: hint + room)
+                && space.tree.find(hint + room).map { $0.guardedStart >= hint + room } ?? true
         }
-        if let aligned = alignedGap(
-            space, size, file: file, offset: offset, hint: address,
-            isShared: flags.contains(.shared), isLow: isLow)
+        if let residue = hugeResidue(
+            size, file: file, offset: offset, hint: address, isShared: flags.contains(.shared))
         {
-            return aligned
+            // LINUX: a hint has to have the room that the alignment may take, or is passed over.
+            let room = size + Self.hugePage
+            if isHintFree(room) { return hint }
+            if let low = isLow ? lowGap(space, room) : gap(space, room) {
+                let difference = (residue &- low) & (Self.hugePage - 1)
+                return low + (difference == 0 ? Self.hugePage : difference)
+            }
         }
+        if isHintFree(size) { return hint }
         guard let found = isLow ? lowGap(space, size) : gap(space, size) else { throw .ENOMEM }
         return found
     }
@@ -319,30 +324,27 @@ extension AddressSpaces {
         return lower
     }
 
-    /// Room at a 2 MiB boundary, for mappings that could use huge pages: anonymous ones of a
-    /// whole number of huge pages without a hint, and device files that cover a whole one.
-    func alignedGap(
-        _ space: AddressSpace, _ size: UInt64, file: FileRef?, offset: UInt64, hint: UInt64,
-        isShared: Bool, isLow: Bool = false
+    private static let hugePage: UInt64 = 2 << 20
+
+    /// What an address shall be modulo a huge page, for mappings that could use huge pages.
+    ///
+    /// Those are anonymous ones of a whole number of huge pages without a hint, and device files
+    /// that cover a whole one; `nil` for all others.
+    private func hugeResidue(
+        _ size: UInt64, file: FileRef?, offset: UInt64, hint: UInt64, isShared: Bool
     ) -> UInt64? {
-        let huge: UInt64 = 2 << 20
-        if let file {
-            guard file.kind == .disk else { return nil }
-            // LINUX: offsets are signed. What follows the last of them counts as before all others,
-            // so that the last huge page of them all is aligned however little of it is mapped.
-            let end = Int64(bitPattern: offset &+ size)
-            let firstWhole = Int64(bitPattern: (offset &+ (huge - 1)) & ~(huge - 1))
-            guard end > firstWhole, UInt64(bitPattern: end &- firstWhole) >= huge else {
-                return nil
-            }
-        } else {
-            guard hint == 0, size % huge == 0, !isShared else { return nil }
+        let huge = Self.hugePage
+        guard let file else {
+            // The offset of anonymous memory means nothing.
+            return hint == 0 && size % huge == 0 && !isShared ? 0 : nil
         }
-        let room = isLow ? lowGap(space, size + huge) : gap(space, size + huge)
-        guard let low = room else { return nil }
-        // The offset of anonymous memory means nothing.
-        let difference = ((file == nil ? 0 : offset) &- low) & (huge - 1)
-        return difference == 0 ? low + huge : low + difference
+        guard file.kind == .disk else { return nil }
+        // LINUX: offsets are signed. What follows the last of them counts as before all others, so
+        // that the last huge page of them all is aligned however little of it is mapped.
+        let end = Int64(bitPattern: offset &+ size)
+        let firstWhole = Int64(bitPattern: (offset &+ (huge - 1)) & ~(huge - 1))
+        guard end > firstWhole, UInt64(bitPattern: end &- firstWhole) >= huge else { return nil }
+        return offset & (huge - 1)
     }
 
     /// How many pages of VMAs lie in a range.

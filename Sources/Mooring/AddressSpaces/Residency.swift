@@ -39,6 +39,7 @@ extension AddressSpaces {
         if let table = tables.find(root: space.root, address) {
             let entry = table[TableLevel.pte.index(of: address)]
             // LINUX: a guard hides a file's page from the program, not from mincore.
+            if entry.isSwapped { return swap.isCachedHint(entry.swapSlot) }
             if !entry.isEmpty, !entry.isGuard { return entry.isMapped }
         }
         guard let file = vma.file else { return false }
@@ -48,5 +49,6 @@ extension AddressSpaces {
         guard offset < file.pageCount else { return false }
         return file.index.lookup(offset) != .none
             || file.kind == .disk && file.pointer.pointee.isCached
+                && file.index.trace(of: offset) == nil
     }
 }

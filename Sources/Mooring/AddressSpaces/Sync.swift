@@ -32,14 +32,13 @@ extension AddressSpaces {
             if flags.contains(.invalidate), vma.flags.contains(.locked) { throw .EBUSY }
             let stop = min(end, vma.end)
             if flags.contains(.sync), vma.flags.contains(.shared), let file = vma.file {
-                writeBack.write(
+                let isWritten = writeBack.write(
                     file, from: vma.pageOffset(of: current),
                     through: vma.pageOffset(of: stop - pageSize), on: caller.cpu)
+                if !isWritten { throw .EIO }
             }
             current = stop
         }
         if hasHole { throw .ENOMEM }
     }
-
-    private var writeBack: WriteBack { WriteBack(cache: cache, tables: tables, tlb: tlb) }
 }

@@ -9,15 +9,33 @@
 package enum Event: String, CaseIterable, Sendable {
     case pgpgin
     case pgpgout
+    case pswpin
+    case pswpout
     case pgallocDMA32 = "pgalloc_dma32"
     case pgallocNormal = "pgalloc_normal"
     case pgallocMovable = "pgalloc_movable"
+    case allocstallNormal = "allocstall_normal"
+    case allocstallMovable = "allocstall_movable"
     case pgfree
     case pgactivate
     case pgdeactivate
     case pglazyfree
     case pgfault
     case pgmajfault
+    case pglazyfreed
+    case pgrefill
+    case pgreuse
+    case pgstealKswapd = "pgsteal_kswapd"
+    case pgstealDirect = "pgsteal_direct"
+    case pgstealProactive = "pgsteal_proactive"
+    case pgscanKswapd = "pgscan_kswapd"
+    case pgscanDirect = "pgscan_direct"
+    case pgscanProactive = "pgscan_proactive"
+    case pgscanAnon = "pgscan_anon"
+    case pgscanFile = "pgscan_file"
+    case pgstealAnon = "pgsteal_anon"
+    case pgstealFile = "pgsteal_file"
+    case pageoutrun
     case pgrotated
     case dropPagecache = "drop_pagecache"
     case pgmigrateSuccess = "pgmigrate_success"
@@ -33,6 +51,7 @@ package enum Event: String, CaseIterable, Sendable {
     case tlbRemoteFlushReceived = "nr_tlb_remote_flush_received"
     case tlbLocalFlushAll = "nr_tlb_local_flush_all"
     case tlbLocalFlushOne = "nr_tlb_local_flush_one"
+    case swapRa = "swap_ra"
     case oomKill = "oom_kill"
 
     // Not in vmstat: what the kernel tells by tracepoints, or not at all.
@@ -46,6 +65,11 @@ package enum Event: String, CaseIterable, Sendable {
     case faultCopyOnWrite = "mooring_fault_copy_on_write"
     case faultReuse = "mooring_fault_reuse"
     case faultAroundMapped = "mooring_fault_around_mapped"
+    /// Walks from a frame to those who map it, each under the lock of a reverse map, and VMAs that
+    /// they looked at.
+    case reverseMapWalk = "mooring_reverse_map_walk"
+    case reverseMapStep = "mooring_reverse_map_step"
+    case faultSwapIn = "mooring_fault_swap_in"
     case faultSpurious = "mooring_fault_spurious"
 
     static let count = allCases.count
@@ -63,7 +87,7 @@ package enum Event: String, CaseIterable, Sendable {
     package var isInVmstat: Bool { index < Event.extfrag.index }
 }
 
-/// How much there is of something right now, per zone.
+/// How much there is of something right now, or how often something happened, per zone.
 ///
 /// The raw name is vmstat's.
 package enum Gauge: String, CaseIterable, Sendable {
@@ -82,6 +106,17 @@ package enum Gauge: String, CaseIterable, Sendable {
     case pageTablePages = "nr_page_table_pages"
     case isolatedAnon = "nr_isolated_anon"
     case isolatedFile = "nr_isolated_file"
+    case workingsetRefaultAnon = "workingset_refault_anon"
+    case workingsetRefaultFile = "workingset_refault_file"
+    case workingsetActivateAnon = "workingset_activate_anon"
+    case workingsetActivateFile = "workingset_activate_file"
+    case workingsetRestoreAnon = "workingset_restore_anon"
+    case workingsetRestoreFile = "workingset_restore_file"
+    case vmscanWrite = "nr_vmscan_write"
+    case vmscanImmediateReclaim = "nr_vmscan_immediate_reclaim"
+    case dirtied = "nr_dirtied"
+    case written = "nr_written"
+    case swapCached = "nr_swapcached"
 
     static let count = allCases.count
 

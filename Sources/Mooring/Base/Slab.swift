@@ -88,11 +88,11 @@ struct Slab<Object: ~Copyable> {
     @inline(__always)
     func free(_ number: UInt32, on cpu: CPU) {
         let raw = UnsafeMutableRawPointer(self[number])
+        lock.lock(.slab, on: cpu)
+        defer { lock.unlock(.slab, on: cpu) }
         #if DEBUG || Checks
             raw.initializeMemory(as: UInt8.self, repeating: 0xDB, count: stride)
         #endif
-        lock.lock(.slab, on: cpu)
-        defer { lock.unlock(.slab, on: cpu) }
         state.pointee.liveCount -= 1
         if SchedulingPoint.control != 0 {
             raw.storeBytes(of: state.pointee.retired, as: UInt32.self)
@@ -113,6 +113,15 @@ struct Slab<Object: ~Copyable> {
             }
         }
         return nil
+    }
+
+    /// Runs `body` while no object can be freed: for who has an object's number and must find out
+    /// whether it still lives.
+    @inline(__always)
+    func whileNoneIsFreed<Result>(on cpu: CPU, _ body: () -> Result) -> Result {
+        lock.lock(.slab, on: cpu)
+        defer { lock.unlock(.slab, on: cpu) }
+        return body()
     }
 
     /// Visits every live object in order of number; nobody may allocate or free meanwhile.

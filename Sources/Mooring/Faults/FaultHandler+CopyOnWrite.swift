@@ -33,6 +33,7 @@ extension FaultHandler {
                 frame.set(.exclusive)
                 table.set(index, seen.with(Entry.writable | Entry.dirty | Entry.accessed))
                 cpu.count(.faultReuse)
+                cpu.count(.pgreuse)
             }
             table.unlock(on: cpu)
             return .resolved
@@ -56,6 +57,9 @@ extension FaultHandler {
     @inline(__always)
     private func mayReuseHint(_ fault: Fault, _ frame: FrameRef) -> Bool {
         if isSoleUserHint(frame) { return true }
+        // RACE: the frame may leave the cache, and be freed, at any moment: what is asked of it here
+        // is judged again under the table's lock, and the swap lock decides who drops it.
+        if frame.has(.swapCached) { dropSwapCopy(of: fault, frame) }
         guard frame.mapCount == 1, counts.batches.hasWaiting(on: fault.cpu) else { return false }
         counts.batches.drain(on: fault.cpu)
         return isSoleUserHint(frame)
@@ -70,13 +74,25 @@ extension FaultHandler {
         frame.has(.exclusive) || frame.counts.load() == FrameRef.oneMapping
     }
 
+    /// Takes the frame behind an entry out of the swap cache if no entry names its slot, so that the
+    /// last who has it need not copy it.
+    private func dropSwapCopy(of fault: Fault, _ frame: FrameRef) {
+        guard let table = tables.find(root: fault.space.root, fault.address) else { return }
+        table.lock(on: fault.cpu)
+        defer { table.unlock(on: fault.cpu) }
+        // The entry keeps the frame while the table is locked.
+        let entry = table[TableLevel.pte.index(of: fault.address)]
+        guard entry.isMapped, frames[entry.frame].pointer == frame.pointer else { return }
+        swap.dropIfUnused(entry.frame, frame, on: fault.cpu)
+    }
+
     /// Puts a new anonymous page in the place of a shared one, or of the zero page.
     private func replace(
         _ fault: Fault, _ table: TableRef, _ seen: Entry, source: PFN?
     ) -> FaultOutcome {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
-        let copy = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let copy = supply.take(.movable, on: cpu)
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         table.lock(on: cpu)
@@ -105,6 +121,7 @@ extension FaultHandler {
             cpu.count(.faultAnonymous)
         }
         table.unlock(on: cpu)
+        if fault.vma.flags.contains(.locked) { counts.batches.settleUnlocks(with: map, on: cpu) }
         fault.slot.resident(.anonymous).add(1)
         // ORDER: flushed before the old frame's reference goes.
         if !flushesFirst { flush(fault) }
@@ -114,7 +131,7 @@ extension FaultHandler {
             case .unreachable:
                 var freed = source
                 counts.batches.free(&freed, count: 1, on: cpu)
-            case .referenced: counts.batches.release(source, on: cpu)
+            case .referenced: swap.release(source, frames[source], on: cpu)
             }
         }
         if Mutation.copiesLate.isActive, let source {

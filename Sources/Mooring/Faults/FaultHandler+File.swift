@@ -32,8 +32,9 @@ extension FaultHandler {
             hasBroughtIn = true
             switch bringIn(fault, file) {
             case .found: continue
-            case .pastEnd: return .signal(.busPastEnd)
+            case .pastEnd, .failed: return .signal(.busPastEnd)
             case .noMemory: return outOfMemory(fault)
+            case .refused: return .signal(.busNoMemory)
             }
         }
     }
@@ -155,7 +156,7 @@ extension FaultHandler {
             var index = TableLevel.pte.index(of: address)
             while address < stop {
                 let pfn = leaf.pfns[slot]
-                if pfn == .none {
+                if !pfn.isFrame {
                     hasAll = false
                 } else if table[index].isEmpty {
                     counts.map(pfn, frames[pfn], isLocked: isLocked, on: fault.cpu)
@@ -207,6 +208,8 @@ extension FaultHandler {
         case found
         case pastEnd
         case noMemory
+        case refused
+        case failed
     }
 
     /// Brings the faulting page into the cache, and of a file on a disk the whole window of a read.
@@ -216,11 +219,13 @@ extension FaultHandler {
         switch cache.ensure(file, target, on: fault.cpu) {
         case .pastEnd: return .pastEnd
         case .noMemory: return .noMemory
+        case .refused: return .refused
+        case .failed: return .failed
         case .found(_, let broughtIn):
             if broughtIn {
                 fault.cpu.count(.pgmajfault)
                 fault.slot.majorFaults.add(1)
-                fault.cpu.count(.pgpgin, Int(pageSize >> 10))
+                if file.kind == .disk { fault.cpu.count(.pgpgin, Int(pageSize >> 10)) }
                 fault.cpu.state.pointee.clock += clock.deviceRead
             }
         }
@@ -246,7 +251,7 @@ extension FaultHandler {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
         let offset = fault.vma.pageOffset(of: fault.page)
-        let copy = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let copy = supply.take(.movable, on: cpu)
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         while true {
@@ -274,12 +279,15 @@ extension FaultHandler {
             table.unlock(on: cpu)
             switch bringIn(fault, file) {
             case .found: continue
-            case .pastEnd:
+            case .pastEnd, .failed:
                 allocator.free(copy, on: cpu)
                 return .signal(.busPastEnd)
             case .noMemory:
                 allocator.free(copy, on: cpu)
                 return outOfMemory(fault)
+            case .refused:
+                allocator.free(copy, on: cpu)
+                return .signal(.busNoMemory)
             }
         }
     }

@@ -40,11 +40,9 @@ struct FaultHandler {
     struct Parts {
         let frames: FrameTable
         let memory: PhysicalMemory
-        let allocator: FrameAllocator
-        let tables: PageTables
-        let groups: AnonGroups
-        let cache: PageCache
-        let counts: MapCounts
+        let supply: FrameSupply
+        let map: ReverseMap
+        let swap: SwapCache
         let tlb: TLB
         let clock: CostTable
         let zeroFrame: PFN
@@ -61,11 +59,14 @@ struct FaultHandler {
 
     var frames: FrameTable { parts.pointee.frames }
     var memory: PhysicalMemory { parts.pointee.memory }
-    var allocator: FrameAllocator { parts.pointee.allocator }
-    var tables: PageTables { parts.pointee.tables }
-    var groups: AnonGroups { parts.pointee.groups }
-    var cache: PageCache { parts.pointee.cache }
-    var counts: MapCounts { parts.pointee.counts }
+    var supply: FrameSupply { parts.pointee.supply }
+    var allocator: FrameAllocator { supply.allocator }
+    var map: ReverseMap { parts.pointee.map }
+    var tables: PageTables { map.tables }
+    var groups: AnonGroups { map.groups }
+    var cache: PageCache { map.cache }
+    var swap: SwapCache { parts.pointee.swap }
+    var counts: MapCounts { map.counts }
     var tlb: TLB { parts.pointee.tlb }
     var clock: CostTable { parts.pointee.clock }
     /// The frame of zeroes that every read fault of untouched anonymous memory maps.
@@ -151,7 +152,10 @@ struct FaultHandler {
             }
             return resolveFile(fault, table)
         }
-        if !entry.isPresent { return resolveNotPresent(entry) }
+        if !entry.isPresent {
+            return entry.isSwapped
+                ? resolveSwapped(fault, table, entry) : resolveNotPresent(entry)
+        }
         if fault.kind == .write, !entry.isWritable {
             return resolveWriteProtected(fault, table, entry)
         }
@@ -198,15 +202,9 @@ struct FaultHandler {
         return outOfMemory(fault)
     }
 
-    /// No frame is left, and there is nothing yet that could free one.
+    /// No frame is left, and none can be reclaimed: whoever faulted asks for one to be killed.
     @inline(never)
-    func outOfMemory(_ fault: Fault) -> FaultOutcome {
-        if fault.vma.file?.kind == .memory, fault.vma.flags.contains(.shared) {
-            return .signal(.busNoMemory)
-        }
-        fault.cpu.count(.oomKill)
-        return .signal(.outOfMemory)
-    }
+    func outOfMemory(_ fault: Fault) -> FaultOutcome { .signal(.outOfMemory) }
 
     // MARK: Anonymous memory
 
@@ -237,7 +235,7 @@ struct FaultHandler {
     private func makeAnonymous(_ fault: Fault, _ table: TableRef) -> FaultOutcome {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
-        let pfn = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let pfn = supply.take(.movable, on: cpu)
         guard pfn != .none else { return outOfMemory(fault) }
         if keepsBytes { memory.zero(pfn) }
         let index = TableLevel.pte.index(of: fault.address)

@@ -32,6 +32,10 @@ struct MemoryAccess {
         let space = caller.space
         let cpu = caller.cpu
         space.lock.lockShared(.addressSpace, on: cpu)
+        if space.isReaped {
+            space.lock.unlockShared(.addressSpace, on: cpu)
+            return .outOfMemory
+        }
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
         slot.noteRuns()
@@ -46,6 +50,10 @@ struct MemoryAccess {
             case .resolved: continue
             case .signal(let signal):
                 space.lock.unlockShared(.addressSpace, on: cpu)
+                // ORDER: asked without the lock, for the victim's may be this one.
+                if signal == .outOfMemory, spaces.outOfMemory.makeRoom(for: space, on: cpu) {
+                    return nil
+                }
                 return signal
             case .growStack:
                 space.lock.unlockShared(.addressSpace, on: cpu)

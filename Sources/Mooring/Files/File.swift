@@ -49,6 +49,11 @@ struct FileState {
     var name: String
     /// The pages that the cache keeps in folios of more than one page, ascending.
     var largeFolios = UnsafeMutableBufferPointer<Range<UInt64>>(start: nil, count: 0)
+    /// How many pages are in swap slots (of a file in memory); what its device holds, and whether a write to it has failed since somebody asked; under the
+    /// cache's lock.
+    var swappedPages = 0
+    var stored = StoredPages()
+    var hasWriteError = false
     /// Pages charged against the machine's commitment for as long as it lives.
     var chargedPages = 0
 }

@@ -14,8 +14,13 @@ extension PageCache {
         guard offset < size, length > 0 else { return 0 }
         let end = offset + min(length, size - offset)
         // LINUX: a page of a file in memory that was never written is zeroes, and stays absent.
-        if file.kind == .memory { return end - offset }
-        return try forEachPage(file, offset, end, on: cpu) { _, broughtIn in
+        let skipsAbsent = file.kind == .memory
+        return try forEachPage(file, offset, end, skipsAbsent: skipsAbsent, on: cpu) {
+            page, broughtIn in
+            file.cacheLock.lock(.pageCache, on: cpu)
+            let pfn = file.index.lookup(page)
+            if pfn != .none { batches.markAccessed(pfn, on: cpu) }
+            file.cacheLock.unlock(.pageCache, on: cpu)
             guard broughtIn else { return }
             cpu.count(.pgpgin, Int(pageSize >> 10))
             cpu.state.pointee.clock += deviceRead
@@ -43,6 +48,7 @@ extension PageCache {
             let pfn = file.index.lookup(page)
             guard pfn != .none else { return }
             frames[pfn].markDirty(on: cpu)
+            batches.markAccessed(pfn, on: cpu)
             guard keepsBytes else { return }
             let from = max(offset, page << pageShift)
             let to = min(end, (page + 1) << pageShift)
@@ -53,19 +59,31 @@ extension PageCache {
 
     /// Brings in the pages of a byte range and visits them; returns how many bytes it came to.
     private func forEachPage(
-        _ file: FileRef, _ offset: UInt64, _ end: UInt64, on cpu: CPU,
+        _ file: FileRef, _ offset: UInt64, _ end: UInt64, skipsAbsent: Bool = false, on cpu: CPU,
         _ body: (_ page: UInt64, _ broughtIn: Bool) -> Void
     ) throws(Errno) -> UInt64 {
         for page in offset >> pageShift...(end - 1) >> pageShift {
+            if skipsAbsent, isAbsent(page, of: file, on: cpu) { continue }
             switch ensure(file, page, on: cpu) {
             case .found(_, let broughtIn): body(page, broughtIn)
             case .pastEnd: return max(offset, page << pageShift) - offset
-            case .noMemory:
+            case .noMemory, .refused:
                 let done = max(offset, page << pageShift) - offset
                 guard done > 0 else { throw .ENOMEM }
+                return done
+            case .failed:
+                let done = max(offset, page << pageShift) - offset
+                guard done > 0 else { throw .EIO }
                 return done
             }
         }
         return end - offset
+    }
+
+    /// Whether a page is neither in memory nor in a swap slot.
+    private func isAbsent(_ page: UInt64, of file: FileRef, on cpu: CPU) -> Bool {
+        file.cacheLock.lock(.pageCache, on: cpu)
+        defer { file.cacheLock.unlock(.pageCache, on: cpu) }
+        return file.index.lookup(page) == .none && file.index.trace(of: page) == nil
     }
 }

@@ -15,8 +15,11 @@ struct PageCache {
     struct Parts {
         let frames: FrameTable
         let memory: PhysicalMemory
-        let allocator: FrameAllocator
+        let supply: FrameSupply
         let batches: LRUBatches
+        let workingset: Workingset
+        let device: Device
+        let swap: SwapCache
         let files: Slab<FileState>
         let commitment: Commitment
         let segmentLocks: SegmentLocks
@@ -32,7 +35,11 @@ struct PageCache {
 
     var frames: FrameTable { parts.pointee.frames }
     var memory: PhysicalMemory { parts.pointee.memory }
-    var allocator: FrameAllocator { parts.pointee.allocator }
+    var supply: FrameSupply { parts.pointee.supply }
+    private var allocator: FrameAllocator { supply.allocator }
+    var workingset: Workingset { parts.pointee.workingset }
+    var device: Device { parts.pointee.device }
+    var swap: SwapCache { parts.pointee.swap }
     var batches: LRUBatches { parts.pointee.batches }
     var files: Slab<FileState> { parts.pointee.files }
     var commitment: Commitment { parts.pointee.commitment }
@@ -66,11 +73,28 @@ struct PageCache {
         files.free(number, on: cpu)
     }
 
+    /// Takes a reference to the file whose cache holds a frame; nil if none does any more, or if the
+    /// file is on its way out.
+    ///
+    /// RACE: as in ``AnonGroups/retainOwner(of:on:)``: a file's record is freed under the slab's lock,
+    /// after its last frame has lost the mark.
+    func retainOwner(of frame: FrameRef, on cpu: CPU) -> FileRef? {
+        files.whileNoneIsFreed(on: cpu) {
+            guard frame.has(.fileCached) else { return nil }
+            let file = FileRef(pointer: files[frame.ownerNumber])
+            return file.references.addUnlessZero(1) ? file : nil
+        }
+    }
+
     /// A file's page, brought in if it is not there.
     enum Lookup {
         case found(PFN, broughtIn: Bool)
         case pastEnd
         case noMemory
+        /// A page of a file in memory would be beyond what may be promised.
+        case refused
+        /// The device could not read it.
+        case failed
     }
 
     /// Finds a page, or makes it: zeroes for a file in memory, what the device holds for one on
@@ -84,34 +108,61 @@ struct PageCache {
         file.cacheLock.unlock(.pageCache, on: cpu)
         if isPastEnd { return .pastEnd }
         if present != .none { return .found(present, broughtIn: false) }
+        if file.kind == .disk, !file.pointer.pointee.isCached, device.failures.contains(.reads) {
+            return .failed
+        }
 
-        let fresh = allocator.allocate(order: 0, type: .movable, on: cpu)
+        let fresh = supply.take(.movable, on: cpu)
         guard fresh != .none else { return .noMemory }
         let frame = frames[fresh]
         let isCharged = file.pointer.pointee.chargesPages
         if isCharged, !commitment.charge(1) {
             allocator.free(fresh, on: cpu)
-            return .noMemory
+            return .refused
         }
         prepare(frame, of: file, offset)
-        if keepsBytes { memory.zero(fresh) }
         let wasLocked = Mutation.judgesSegmentEarly.isActive && file.pointer.pointee.isLocked
 
         file.cacheLock.lock(.pageCache, on: cpu)
         let isGone = offset >= file.pageCount
         let other = isGone ? PFN.none : file.index.lookup(offset)
         if !isGone, other == .none || Mutation.bringsInWithoutLooking.isActive {
+            let trace = file.index.trace(of: offset)
+            // Under the lock, for another CPU may have changed and written the page since.
+            if keepsBytes { fill(fresh, file, offset, trace) }
             insert(fresh, frame, file, offset, on: cpu)
             if wasLocked { frame.set(.unevictable) }
+            if trace?.swapSlot != nil { file.pointer.pointee.swappedPages -= 1 }
             file.cacheLock.unlock(.pageCache, on: cpu)
+            if let slot = trace?.swapSlot {
+                // The page was charged before it was swapped out, and counts once.
+                if isCharged { commitment.uncharge(1) }
+                swap.release(slot, on: cpu)
+                cpu.count(.pswpin)
+                batches.addTakingReference(fresh, on: cpu)
+                return .found(fresh, broughtIn: true)
+            }
+            if let trace {
+                workingset.noteRefault(frame, trace, isFile: true, on: cpu)
+            }
             batches.addTakingReference(fresh, on: cpu)
-            return .found(fresh, broughtIn: !file.pointer.pointee.isCached && file.kind == .disk)
+            let isOnDevice = !file.pointer.pointee.isCached || trace != nil
+            return .found(fresh, broughtIn: isOnDevice && file.kind == .disk)
         }
         file.cacheLock.unlock(.pageCache, on: cpu)
         // RACE: another CPU brought the page in first, or the file shrank: the frame is not needed.
         if isCharged { commitment.uncharge(1) }
         discard(fresh, frame, on: cpu)
         return isGone ? .pastEnd : .found(other, broughtIn: false)
+    }
+
+    /// Gives a new frame the bytes that its page had when it was in memory last.
+    private func fill(_ pfn: PFN, _ file: FileRef, _ offset: UInt64, _ trace: PageTrace?) {
+        if let slot = trace?.swapSlot {
+            swap.load(slot, into: pfn)
+        } else {
+            file.pointer.pointee.stored.load(offset, into: memory.bytes(of: pfn))
+        }
     }
 
     @inline(__always)
@@ -130,7 +181,7 @@ struct PageCache {
     ) {
         file.index.insert(offset, pfn)
         // SHM_LOCK: the segment's pages go to the unevictable list as they come.
-        if file.pointer.pointee.isLocked { frame.set(.unevictable) }
+        if file.pointer.pointee.isLocked, batches.mlockDesign != .none { frame.set(.unevictable) }
         let zone = frame.zoneIndex
         cpu.add(1, to: .filePages, zone: zone)
         if file.kind == .memory { cpu.add(1, to: .shmem, zone: zone) }
@@ -169,8 +220,24 @@ struct PageCache {
             }
             file.cacheLock.unlock(.pageCache, on: cpu)
             if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
-            for index in 0..<count { batches.release(removed[index], on: cpu) }
-            if count < 64 { return }
+            for index in 0..<count { swap.release(removed[index], frames[removed[index]], on: cpu) }
+            if count < 64 { break }
         }
+        forget(file, from: first, through: last, on: cpu)
+    }
+
+    /// Forgets what is left of pages that are not in memory.
+    private func forget(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
+        var slots: [UInt32] = []
+        file.cacheLock.lock(.pageCache, on: cpu)
+        file.index.removeTraces(from: first, through: last) { trace in
+            if let slot = trace.swapSlot { slots.append(slot) }
+        }
+        file.pointer.pointee.swappedPages -= slots.count
+        file.pointer.pointee.stored.remove(from: first, through: last)
+        file.cacheLock.unlock(.pageCache, on: cpu)
+        // ORDER: after the cache's lock, which ranks behind swap's.
+        for slot in slots { swap.release(slot, on: cpu) }
+        if file.pointer.pointee.chargesPages { commitment.uncharge(slots.count) }
     }
 }

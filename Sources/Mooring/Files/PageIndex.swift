@@ -4,7 +4,8 @@
 //
 // STATE      Leaves hold the PFNs of 512 consecutive pages, inner nodes hold 512 nodes. The tree
 //            is as high as its greatest offset ever needed, and lower again when only the first
-//            child of the root is left. An absent page is `PFN.none`, an absent subtree no node.
+//            child of the root is left. An absent page is `PFN.none`, or the trace of one that was
+//            taken out of memory (PageTrace.swift); an absent subtree is no node.
 // INVARIANT  No node is without taken slots: the last page out takes its nodes along.
 // LOCKS      None here. Lookups only read, and remember nothing: with one to three loads each
 //            they need no shortcut that readers would have to agree about.
@@ -16,8 +17,9 @@ struct PageIndexState {
     var root: PageIndexNode?
     /// How many levels of inner nodes are above the leaves.
     var height = 0
-    /// How many pages are present.
+    /// How many pages are present, and how many have left a trace.
     var count = 0
+    var traceCount = 0
     var spareLeaves = PageIndexSpares()
     var spareInnerNodes = PageIndexSpares()
 }
@@ -51,7 +53,14 @@ struct PageIndex {
     @inline(__always)
     func lookup(_ offset: UInt64) -> PFN {
         guard let leaf = leafNode(containing: offset) else { return .none }
-        return leaf.pfns[PageIndex.slot(of: offset, level: 0)]
+        let pfn = leaf.pfns[PageIndex.slot(of: offset, level: 0)]
+        return pfn.isFrame ? pfn : .none
+    }
+
+    /// What is left of a page that is not in memory; nil if nothing is.
+    func trace(of offset: UInt64) -> PageTrace? {
+        guard let leaf = leafNode(containing: offset) else { return nil }
+        return PageTrace(slot: leaf.pfns[PageIndex.slot(of: offset, level: 0)])
     }
 
     /// The slots of a page and its neighbours; nil if none of the 512 is present.
@@ -68,7 +77,7 @@ struct PageIndex {
             offset = max(offset, leaf.firstOffset)
             repeat {
                 let pfn = leaf.pfns[PageIndex.slot(of: offset, level: 0)]
-                if pfn != .none { return (offset, pfn) }
+                if pfn.isFrame { return (offset, pfn) }
                 offset += 1
             } while offset & 511 != 0
         }
@@ -88,9 +97,20 @@ struct PageIndex {
             let end = min(range.upperBound, leaf.firstOffset + 512)
             while offset < end {
                 let pfn = leaf.pfns[PageIndex.slot(of: offset, level: 0)]
-                if pfn != .none { try body(offset, pfn) }
+                if pfn.isFrame { try body(offset, pfn) }
                 offset += 1
             }
+        }
+    }
+
+    /// Visits the traces of all pages that are not in memory.
+    func forEachTrace(_ body: (PageTrace) -> Void) {
+        var offset: UInt64 = 0
+        while let leaf = firstLeaf(from: offset) {
+            for slot in 0..<PageIndexNode.slotCount {
+                if let trace = PageTrace(slot: leaf.pfns[slot]) { body(trace) }
+            }
+            offset = leaf.firstOffset + 512
         }
     }
 
@@ -153,39 +173,80 @@ struct PageIndex {
 
     // MARK: Changes
 
-    /// Says that a frame holds a page; returns the frame that did before, or `PFN.none`.
+    /// Says that a frame holds a page, whatever was left of it; returns the frame that did before,
+    /// or `PFN.none`.
     @discardableResult
     func insert(_ offset: UInt64, _ pfn: PFN) -> PFN {
         SchedulingPoint.touch(.write, state)
         precondition(offset < PageIndex.offsetLimit, "a file has at most 2^36 pages")
         #if DEBUG || Checks
-            precondition(pfn != .none, "an absent page is removed, not inserted")
+            precondition(pfn.isFrame, "an absent page is removed, not inserted")
         #endif
         let leaf = leafNode(containing: offset) ?? makeLeaf(containing: offset)
         let slot = PageIndex.slot(of: offset, level: 0)
         let previous = leaf.pfns[slot]
         leaf.pfns[slot] = pfn
+        if previous.isFrame { return previous }
+        state.pointee.count += 1
         if previous == .none {
             leaf.setCount(leaf.count(isLeaf: true) + 1, isLeaf: true)
-            state.pointee.count += 1
+        } else {
+            state.pointee.traceCount -= 1
         }
-        return previous
+        return .none
     }
 
     /// Forgets a page; returns the frame that held it, or `PFN.none`.
+    ///
+    /// A trace stays.
     @discardableResult
     func remove(_ offset: UInt64) -> PFN {
         SchedulingPoint.touch(.write, state)
         guard let leaf = leafNode(containing: offset) else { return .none }
         let slot = PageIndex.slot(of: offset, level: 0)
         let previous = leaf.pfns[slot]
-        guard previous != .none else { return .none }
+        guard previous.isFrame else { return .none }
         leaf.pfns[slot] = .none
-        let left = leaf.count(isLeaf: true) - 1
-        leaf.setCount(left, isLeaf: true)
         state.pointee.count -= 1
-        if left == 0 { drop(leaf, containing: offset) }
+        release(1, of: leaf, containing: offset)
         return previous
+    }
+
+    /// Leaves a trace in the place of a page that is present.
+    func replace(_ offset: UInt64, by trace: PageTrace) {
+        guard let leaf = leafNode(containing: offset) else { return }
+        let slot = PageIndex.slot(of: offset, level: 0)
+        guard leaf.pfns[slot].isFrame else { return }
+        leaf.pfns[slot] = trace.slot
+        state.pointee.count -= 1
+        state.pointee.traceCount += 1
+    }
+
+    /// Forgets the traces of pages `first...last`, and hands each out.
+    func removeTraces(from first: UInt64, through last: UInt64, _ body: (PageTrace) -> Void) {
+        var offset = first
+        while state.pointee.traceCount > 0, offset <= last, let leaf = firstLeaf(from: offset) {
+            offset = max(offset, leaf.firstOffset)
+            let end = min(last, leaf.firstOffset + 511)
+            guard offset <= end, let node = leafNode(containing: offset) else { return }
+            var removed = 0
+            for slot in PageIndex.slot(of: offset, level: 0)...PageIndex.slot(of: end, level: 0) {
+                guard let trace = PageTrace(slot: node.pfns[slot]) else { continue }
+                body(trace)
+                node.pfns[slot] = .none
+                removed += 1
+            }
+            state.pointee.traceCount -= removed
+            if removed > 0 { release(removed, of: node, containing: offset) }
+            offset = end + 1
+        }
+    }
+
+    /// Counts slots off that a leaf has lost, and drops it with the last.
+    private func release(_ slots: Int, of leaf: PageIndexNode, containing offset: UInt64) {
+        let left = leaf.count(isLeaf: true) - slots
+        leaf.setCount(left, isLeaf: true)
+        if left == 0 { drop(leaf, containing: offset) }
     }
 
     /// Forgets all pages and gives the memory back.

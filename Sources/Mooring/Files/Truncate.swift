@@ -24,7 +24,7 @@ struct Truncation {
         file.cacheLock.unlock(.pageCache, on: cpu)
         guard length < old, !Mutation.shrinksLast.isActive else { return }
         let first = ByteCount(length).pagesRoundedUp
-        take(file, from: first, through: .max, .pages, on: cpu)
+        take(file, from: first, through: .max, .truncatedPages, on: cpu)
         clearTail(of: file, from: length, on: cpu)
     }
 
@@ -92,15 +92,19 @@ struct Truncation {
         clear(file, from: length, to: length.roundedUpToPages, on: cpu)
     }
 
-    /// Clears bytes within one page of the cache, if it is there.
+    /// Clears bytes within one page, in the cache or else on the device.
     ///
     /// LINUX: that dirties a page of a file in memory, though it is nothing to write back.
     private func clear(_ file: FileRef, from start: UInt64, to end: UInt64, on cpu: CPU) {
         guard start < end else { return }
         file.cacheLock.lock(.pageCache, on: cpu)
         defer { file.cacheLock.unlock(.pageCache, on: cpu) }
-        let pfn = file.index.lookup(start >> pageShift)
-        guard pfn != .none else { return }
+        let page = start >> pageShift
+        let pfn = file.index.lookup(page)
+        guard pfn != .none else {
+            let first = Int(start & (pageSize - 1))
+            return file.pointer.pointee.stored.clear(first..<first + Int(end - start), ofPage: page)
+        }
         if file.kind == .memory { cache.frames[pfn].markDirty(on: cpu) }
         guard cache.keepsBytes else { return }
         (cache.memory.bytes(of: pfn) + Int(start & (pageSize - 1))).initializeMemory(

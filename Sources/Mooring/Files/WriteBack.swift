@@ -5,25 +5,90 @@
 // ORDER   Entries first: each dirty one becomes clean and read-only and marks its frame. Then the
 //         frames' marks. A write that comes in between faults, and makes its page dirty again.
 // LOCKS   fileMappings over the walk of the mappings; each table's lock; then pageCache.
+// RACE    A page that is truncated while it is written leaves the cache at once; the device's
+//         reference keeps its frame until the write has ended.
 
 /// Writes dirty pages to the simulated device.
 struct WriteBack {
     let cache: PageCache
     let tables: PageTables
     let tlb: TLB
+    let device: Device
 
-    /// Writes pages `first...last` of a file as far as they are dirty.
-    func write(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
-        guard file.kind == .disk else { return }
+    /// How many pages around one that reclaim met are written with it.
+    static let cluster: UInt64 = 256
+
+    /// Writes pages `first...last` of a file as far as they are dirty, and waits for the device.
+    ///
+    /// - Returns: `false` if a write has failed since somebody asked last.
+    func write(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) -> Bool {
+        guard file.kind == .disk else { return true }
+        if let end = start(file, from: first, through: last, on: cpu) {
+            device.wait(until: end, on: cpu)
+        }
+        return !takeError(of: file, on: cpu)
+    }
+
+    /// Begins to write the dirty pages around one that reclaim would like to have.
+    func start(_ file: FileRef, around offset: UInt64, on cpu: CPU) {
+        let first = offset & ~(WriteBack.cluster - 1)
+        _ = start(file, from: first, through: first + WriteBack.cluster - 1, on: cpu)
+    }
+
+    /// Begins to write pages; returns when the last of them will have been written.
+    private func start(
+        _ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU
+    ) -> UInt64? {
         cleanMappings(of: file, from: first, through: last, on: cpu)
+        var end: UInt64?
+        var position = first
+        var taken = InlineArray<64, PFN>(repeating: .none)
+        while true {
+            var count = 0
+            file.cacheLock.lock(.pageCache, on: cpu)
+            while count < 64, let (offset, pfn) = file.index.firstPresent(from: position),
+                offset <= last
+            {
+                position = offset &+ 1
+                if take(pfn, offset, of: file, on: cpu) {
+                    taken[count] = pfn
+                    count += 1
+                }
+            }
+            file.cacheLock.unlock(.pageCache, on: cpu)
+            for index in 0..<count { end = device.write(taken[index], on: cpu) }
+            if count < 64 { return end }
+        }
+    }
+
+    /// Makes a dirty page clean and hands its bytes over; `false` if there is nothing to wait for.
+    ///
+    /// Under the cache's lock.
+    private func take(_ pfn: PFN, _ offset: UInt64, of file: FileRef, on cpu: CPU) -> Bool {
+        let frame = cache.frames[pfn]
+        guard frame.clearDirty(on: cpu) else { return false }
+        // LINUX: what could not be written is clean afterwards, and lost with its frame; who asks
+        // next is told.
+        if device.failures.contains(.writes) {
+            file.pointer.pointee.hasWriteError = true
+            return false
+        }
+        cpu.count(.pgpgout, Int(pageSize >> 10))
+        if cache.keepsBytes {
+            file.pointer.pointee.stored.store(cache.memory.bytes(of: pfn), at: offset)
+        }
+        // A page that was changed while it is written is written again, without a second mark.
+        if frame.testAndSet(.writeback) { return false }
+        cpu.add(1, to: .writeback, zone: frame.zoneIndex)
+        frame.counts.add(FrameRef.oneReference)
+        return true
+    }
+
+    private func takeError(of file: FileRef, on cpu: CPU) -> Bool {
         file.cacheLock.lock(.pageCache, on: cpu)
         defer { file.cacheLock.unlock(.pageCache, on: cpu) }
-        var position = first
-        while let (offset, pfn) = file.index.firstPresent(from: position), offset <= last {
-            let frame = cache.frames[pfn]
-            if frame.clearDirty(on: cpu) { cpu.count(.pgpgout, Int(pageSize >> 10)) }
-            position = offset &+ 1
-        }
+        defer { file.pointer.pointee.hasWriteError = false }
+        return file.pointer.pointee.hasWriteError
     }
 
     private func cleanMappings(

@@ -13,7 +13,10 @@ extension FrameRef {
     @inline(never)
     private func markDirtySlowly(on cpu: CPU) {
         guard !testAndSet(.dirty) else { return }
-        if isCountedWhenDirty { cpu.add(1, to: .dirty, zone: zoneIndex) }
+        if isCountedWhenDirty {
+            cpu.add(1, to: .dirty, zone: zoneIndex)
+            cpu.add(1, to: .dirtied, zone: zoneIndex)
+        }
         // RACE: the page may have been taken out of the cache meanwhile. Of the two that then
         // clear the mark one finds it set, and takes the count back.
         if !has(.fileCached), !Mutation.dirtiesGonePages.isActive { clearDirty(on: cpu) }

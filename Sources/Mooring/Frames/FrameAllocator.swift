@@ -250,6 +250,8 @@ struct FrameAllocator {
         precondition(order >= 0 && order <= maximumOrder, "an order beyond the largest")
         precondition(type != .isolate, "nothing is allocated from isolated blocks")
         var pfn = allocateOnce(order: order, type: type, node: node, keeping: mark, on: cpu)
+        // Nobody is made to give anything up for a request that leaves so much.
+        if mark == .low || mark == .high { return pfn }
         if pfn == .none, drainAll(on: cpu) {
             pfn = allocateOnce(order: order, type: type, node: node, keeping: mark, on: cpu)
         }

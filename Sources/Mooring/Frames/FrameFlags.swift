@@ -26,6 +26,9 @@ package struct FrameFlags: OptionSet, Sendable {
     static let buddy = FrameFlags(bit: 13)
     static let reserved = FrameFlags(bit: 14)
     static let exclusive = FrameFlags(bit: 15)
+    static let workingset = FrameFlags(bit: 16)
+    static let swapCached = FrameFlags(bit: 17)
+    static let reclaim = FrameFlags(bit: 18)
 
     /// The zone's number (node × 3 + zone type) is kept in the top bits of the same word, set
     /// once when the frame's descriptor is initialised.
@@ -69,15 +72,17 @@ package struct FrameFlags: OptionSet, Sendable {
             list: "any", allowedAtFree: true),
         Row(
             flag: .writeback, name: "writeback", meaning: "being written to the device",
-            setBy: "write-back", clearedBy: "its completion", lock: "frame",
+            setBy: "write-back, swapping out", clearedBy: "the device",
+            lock: "page cache or swap to set; none to clear",
             list: "any", allowedAtFree: false),
         Row(
             flag: .referenced, name: "referenced", meaning: "used since reclaim last looked",
-            setBy: "access, second chance", clearedBy: "reclaim, freeing", lock: "none (a hint)",
+            setBy: "read(2) and write(2), unmapping, second chance",
+            clearedBy: "reclaim, freeing", lock: "none (a hint)",
             list: "any", allowedAtFree: true),
         Row(
             flag: .active, name: "active", meaning: "belongs on an active list",
-            setBy: "activation", clearedBy: "deactivation, freeing", lock: "lru",
+            setBy: "activation, refaults", clearedBy: "deactivation, freeing", lock: "lru",
             list: "active anon or active file", allowedAtFree: true),
         Row(
             flag: .onLRU, name: "lru", meaning: "counted on one of the five lists",
@@ -128,6 +133,20 @@ package struct FrameFlags: OptionSet, Sendable {
             meaning: "an anonymous frame that one address space alone may write without a copy",
             setBy: "anonymous faults, copy on write", clearedBy: "fork, freeing",
             lock: "page table", list: "any", allowedAtFree: true),
+        Row(
+            flag: .workingset, name: "workingset",
+            meaning: "was on an active list before, so that its refault is one of something used",
+            setBy: "deactivation, refaults", clearedBy: "freeing", lock: "none (a hint)",
+            list: "any", allowedAtFree: true),
+        Row(
+            flag: .swapCached, name: "swap-cached", meaning: "the swap cache holds it",
+            setBy: "SwapCache.insert", clearedBy: "SwapCache.remove", lock: "swap",
+            list: "anonymous lists", allowedAtFree: false),
+        Row(
+            flag: .reclaim, name: "reclaim",
+            meaning: "reclaim wants it as soon as it is written to its device",
+            setBy: "reclaim", clearedBy: "the end of writing back, freeing",
+            lock: "none (a hint)", list: "any", allowedAtFree: true),
     ]
 
     /// How many of the word's bits no flag and no zone number uses.

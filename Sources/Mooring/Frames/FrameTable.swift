@@ -103,6 +103,10 @@ struct FrameRef {
     @inline(__always)
     var referenceCount: UInt32 { UInt32(truncatingIfNeeded: counts.load()) }
 
+    /// Takes a reference unless the last one is gone, and the frame about to be freed.
+    @inline(__always)
+    func retainUnlessUnreachable() -> Bool { counts.addUnlessZero(FrameRef.oneReference) }
+
     /// How many page-table entries map it.
     @inline(__always)
     var mapCount: UInt32 { UInt32(truncatingIfNeeded: counts.load() >> 32) }

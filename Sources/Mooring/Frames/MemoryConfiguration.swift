@@ -71,7 +71,7 @@ extension MemoryConfigurationError: CustomStringConvertible {
     var remedy: String {
         switch self {
         case .noMemory: "add memory"
-        case .tooLarge: "use less than 16 TiB"
+        case .tooLarge: "use up to 8 TiB"
         case .tooManyNodes: "use 1 to \(MemoryConfiguration.maximumNodes)"
         case .nodeMisaligned: "use multiples of 4 MiB"
         case .movableZoneTooLarge: "make it smaller"
@@ -99,8 +99,8 @@ package struct MemoryConfiguration: Equatable, Sendable {
 
     /// The most nodes that a machine can have.
     package static let maximumNodes = 16
-    /// The most frames: a block of the largest order must never contain ``PFN/none``.
-    package static let maximumFrames = (1 << 32) - maximumBlockFrames
+    /// The most frames: as many as there are numbers for.
+    package static let maximumFrames = Int(PFN.limit)
     /// Frames below 4 GiB.
     static let dma32Frames = 1 << 20
 

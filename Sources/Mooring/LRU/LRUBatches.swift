@@ -12,7 +12,7 @@
 // LOCKS      A batch belongs to its CPU. A word of rank lru taken around each use would cost 6 ns a
 //            fault, so `Machine.drainBatches` enters each CPU in turn instead (rank cpu) and the
 //            batch needs none.
-// SEE        Mlock/MlockCount.swift for what the requests of the mlock batch mean.
+// SEE        Mlock/CountedMlock.swift for what the requests of the mlock batch mean.
 
 /// What an entry of the batch of requests asks for; kept in the top bits beside the frame's number.
 enum LRURequest: UInt64 {
@@ -24,6 +24,12 @@ enum LRURequest: UInt64 {
     case munlock = 3
     /// The contents of an anonymous frame are not needed any more (MADV_FREE).
     case lazyFree = 4
+    /// A frame that was used again belongs on an active list.
+    case activate = 5
+    /// A frame is not needed soon (MADV_COLD): it goes to the head of its inactive list.
+    case deactivate = 6
+    /// A marked frame belongs on the unevictable list, where nothing counts (the 2008 design).
+    case cull = 7
 }
 
 /// One CPU's batch of frames to be added to their lists: 1 KiB, so that no two CPUs share a line.
@@ -52,16 +58,26 @@ struct LRUBatches {
         let lists: LRULists
         let allocator: FrameAllocator
         let tlb: TLB
+        let mlockDesign: MlockDesign
         fileprivate let additions: UnsafeMutablePointer<LRUAdditions>
         fileprivate let requests: UnsafeMutablePointer<LRURequests>
+        /// One a CPU in the design that needs them.
+        fileprivate let waitingUnlocks: UnsafeMutablePointer<WaitingUnlocks>?
 
-        init(frames: FrameTable, lists: LRULists, allocator: FrameAllocator, tlb: TLB) {
+        init(
+            frames: FrameTable, lists: LRULists, allocator: FrameAllocator, tlb: TLB,
+            mlockDesign: MlockDesign
+        ) {
             self.frames = frames
             self.lists = lists
             self.allocator = allocator
             self.tlb = tlb
+            self.mlockDesign = mlockDesign
             additions = Parts.ownLines(repeating: LRUAdditions(), count: tlb.cpuCount)
             requests = Parts.ownLines(repeating: LRURequests(), count: tlb.cpuCount)
+            waitingUnlocks =
+                mlockDesign == .reverseMap
+                ? Parts.ownLines(repeating: WaitingUnlocks(), count: tlb.cpuCount) : nil
         }
 
         /// Records of whole pairs of cache lines, the least that processors fetch.
@@ -86,6 +102,7 @@ struct LRUBatches {
     func deallocate() {
         parts.pointee.additions.deallocate()
         parts.pointee.requests.deallocate()
+        parts.pointee.waitingUnlocks?.deallocate()
         parts.deallocate()
     }
 
@@ -102,6 +119,7 @@ struct LRUBatches {
     var frames: FrameTable { parts.pointee.frames }
     var lists: LRULists { parts.pointee.lists }
     var allocator: FrameAllocator { parts.pointee.allocator }
+    var mlockDesign: MlockDesign { parts.pointee.mlockDesign }
     private var tlb: TLB { parts.pointee.tlb }
     private var cpuCount: Int { parts.pointee.tlb.cpuCount }
 
@@ -112,6 +130,11 @@ struct LRUBatches {
     @inline(__always)
     private func requests(_ cpu: CPU) -> UnsafeMutablePointer<LRURequests> {
         parts.pointee.requests + cpu.index
+    }
+
+    /// A CPU's unlocks that wait for their walks; nil in designs without.
+    func waitingUnlocks(_ cpu: CPU) -> UnsafeMutablePointer<WaitingUnlocks>? {
+        parts.pointee.waitingUnlocks.map { $0 + cpu.index }
     }
 
     /// Hands a new frame over to be put on its list; the batch takes over one reference that the
@@ -273,7 +296,15 @@ struct LRUBatches {
         let node = LRULists.node(ofZone: frame.zoneIndex)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
-        // RACE: the request may have moved it already, or a munlock have cleared the mark.
+        cullListed(frame, node: node, on: cpu)
+    }
+
+    /// Moves a frame that is marked and on an evictable list to the unevictable one.
+    ///
+    /// Under the node's lock.
+    private func cullListed(_ frame: FrameRef, node: Int, on cpu: CPU) {
+        // RACE: the request may have moved it already, or a munlock have cleared the mark; or it is
+        // isolated, and its holder puts it back by its mark.
         guard frame.has([.onLRU, .mlocked]), !frame.has(.unevictable) else { return }
         lists.moveToUnevictable(frame, node: node, on: cpu)
         cpu.count(.unevictableCulled)
@@ -320,6 +351,9 @@ struct LRUBatches {
             countLock(pfn, frame, isNew: request == .mlockNew, node: node, on: cpu)
         case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
         case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
+        case .activate: activate(pfn, frame, node: node, on: cpu)
+        case .deactivate: deactivate(pfn, frame, node: node, on: cpu)
+        case .cull: cullListed(frame, node: node, on: cpu)
         }
     }
 

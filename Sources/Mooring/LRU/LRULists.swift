@@ -9,7 +9,7 @@
 // LOCKS      lru, one a node. Frames on their way to a list wait in per-CPU batches, each entry
 //            holding a reference: LRUBatches.swift.
 
-/// The lists that frames with links can be on.
+/// The lists that frames with links can be on; an active list follows its inactive one.
 enum LRUList: Int, CaseIterable {
     case inactiveAnon
     case activeAnon
@@ -24,6 +24,11 @@ enum LRUList: Int, CaseIterable {
         // SAFETY: 0...3 are the raw values.
         self = LRUList(rawValue: file | active).unsafelyUnwrapped
     }
+
+    @inline(__always)
+    var isFile: Bool { rawValue & 2 != 0 }
+    @inline(__always)
+    var isActive: Bool { rawValue & 1 != 0 }
 
     /// What counts its length.
     @inline(__always)
@@ -46,11 +51,17 @@ struct LRUNodeState {
     }
 
     var unevictableCount = 0
+    /// Of the first node: whether anonymous frames have anywhere to go.
+    var maySwap = false
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
     var ends: InlineArray<4, Ends> = .init(repeating: Ends())
+    /// How many frames were evicted from the node or activated on it: an atomic word.
+    var age: UInt64 = 0
+    /// What reclaiming anonymous frames and file frames has cost lately; under the lock.
+    var costs = InlineArray<2, Int>(repeating: 0)
     /// Makes a node two cache lines.
-    private var padding: InlineArray<6, UInt64> = .init(repeating: 0)
+    private var padding: InlineArray<3, UInt64> = .init(repeating: 0)
 }
 
 /// Frames that are linked with one another and go to the head of one list together.
@@ -89,7 +100,15 @@ struct LRULists {
     /// The lock of a node's lists.
     @inline(__always)
     func lock(ofNode node: Int) -> SpinLock {
-        SpinLock(at: UnsafeMutableRawPointer(nodes + node) + 8)
+        SpinLock(
+            at: UnsafeMutableRawPointer(nodes + node)
+                + MemoryLayout<LRUNodeState>.offset(of: \.lock).unsafelyUnwrapped)
+    }
+
+    /// Whether anonymous frames have anywhere to go: whether the machine has swap.
+    var maySwap: Bool {
+        get { nodes.pointee.maySwap }
+        nonmutating set { nodes.pointee.maySwap = newValue }
     }
 
     /// The node whose lists an address lies in.
@@ -104,6 +123,35 @@ struct LRULists {
 
     /// How many frames a node's unevictable list holds.
     func unevictableCount(node: Int) -> Int { nodes[node].unevictableCount }
+
+    /// How many frames were evicted from a node or activated on it.
+    @inline(__always)
+    func age(ofNode node: Int) -> AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(nodes + node)
+                + MemoryLayout<LRUNodeState>.offset(of: \.age).unsafelyUnwrapped)
+    }
+
+    /// What reclaiming a kind of frame has cost lately, by the node's own reckoning.
+    func cost(ofFile isFile: Bool, node: Int) -> Int { nodes[node].costs[isFile ? 1 : 0] }
+
+    /// Notes what reclaiming a kind of frame has cost: frames that had to be written, and frames
+    /// that were looked at in vain.
+    ///
+    /// Both costs are halved when their sum is a quarter of the frames on the lists, so that what
+    /// was long ago weighs less. Under the node's lock.
+    func noteCost(_ cost: Int, ofFile isFile: Bool, node: Int) {
+        nodes[node].costs[isFile ? 1 : 0] += cost
+        let listed = LRUList.allCases.reduce(0) { $0 + nodes[node].ends[$1.rawValue].count }
+        while nodes[node].costs[0] + nodes[node].costs[1] > max(1, listed / 4) {
+            nodes[node].costs[0] /= 2
+            nodes[node].costs[1] /= 2
+        }
+    }
+
+    /// The last frame of a list: the one that has been on it the longest.
+    @inline(__always)
+    func tail(_ list: LRUList, node: Int) -> PFN { nodes[node].ends[list.rawValue].tail }
 
     /// The first frame of a list: the one added last.
     func head(_ list: LRUList, node: Int) -> PFN { nodes[node].ends[list.rawValue].head }
@@ -257,6 +305,48 @@ struct LRULists {
         }
         ends.pointee.count -= 1
         cpu.add(-1, to: list.gauge, zone: frame.zoneIndex)
+    }
+
+    /// Moves a frame that is linked into a list to its head; counts nothing, for it stays there.
+    ///
+    /// Under the node's lock.
+    func moveToHead(_ pfn: PFN, _ frame: FrameRef, of list: LRUList, node: Int) {
+        let ends = endsPointer(list, node)
+        let before = frame.prev
+        guard before != .none else { return }
+        let after = frame.next
+        frames[before].next = after
+        if after == .none {
+            ends.pointee.tail = before
+        } else {
+            frames[after].prev = before
+        }
+        let second = ends.pointee.head
+        frame.prev = .none
+        frame.next = second
+        frames[second].prev = pfn
+        ends.pointee.head = pfn
+    }
+
+    /// Moves a frame that is linked into a list to its tail, to be looked at next.
+    ///
+    /// Under the node's lock.
+    func moveToTail(_ pfn: PFN, _ frame: FrameRef, of list: LRUList, node: Int) {
+        let ends = endsPointer(list, node)
+        let after = frame.next
+        guard after != .none else { return }
+        let before = frame.prev
+        frames[after].prev = before
+        if before == .none {
+            ends.pointee.head = after
+        } else {
+            frames[before].next = after
+        }
+        let last = ends.pointee.tail
+        frame.next = .none
+        frame.prev = last
+        frames[last].next = pfn
+        ends.pointee.tail = pfn
     }
 
     @inline(__always)

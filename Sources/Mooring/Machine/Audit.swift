@@ -27,6 +27,8 @@ struct Audit {
     var lockedMappings: [UInt32: UInt32] = [:]
     /// Per frame number: mappings in locked VMAs that are gone and wait to be counted off.
     var waitingUnlocks: [UInt32: UInt32] = [:]
+    /// Per swap slot: entries and traces that name it.
+    var swapEntries: [UInt32: Int] = [:]
     /// Frames that something uses, mapped or not.
     var tableFrames = 0
 
@@ -47,6 +49,15 @@ struct Audit {
         }
         references[machine.zeroFrame.rawValue, default: 0] += 1
         try checkTranslations()
+        try checkSwap()
+        var pending = 0
+        for device in [machine.device, machine.swap.device] {
+            device.forEachPending {
+                references[$0.rawValue, default: 0] += 1
+                pending += 1
+            }
+        }
+        try Audit.expect("frames being written", machine.total(.writeback), pending)
         try checkFrames()
         try checkGauges()
         try checkCommitment()
@@ -96,6 +107,7 @@ struct Audit {
             try walkTables(space, space.root, .pgd, base: 0, &walk)
         }
         try Audit.expect("page tables of \(name)", Int(space.tableCount.load()), walk.tables)
+        try Audit.expect("swapped pages of \(name)", space.swappedPages, walk.swapped)
         for kind in [ResidentKind.anonymous, .file, .sharedMemory] {
             try Audit.expect(
                 "resident \(kind) pages of \(name)", space.resident(kind),
@@ -107,6 +119,7 @@ struct Audit {
     private struct TableWalk {
         var tables = 0
         var resident = [0, 0, 0]
+        var swapped = 0
     }
 
     private mutating func walkTables(
@@ -171,6 +184,11 @@ struct Audit {
         let place = "entry at \(String(address, radix: 16)) of address space \(space.number)"
         guard let vma = space.tree.find(address), vma.start <= address else {
             throw AuditFailure("VMA of the \(place)", counted: 0, recomputed: 1)
+        }
+        if entry.isSwapped {
+            swapEntries[entry.swapSlot, default: 0] += 1
+            walk.swapped += 1
+            return
         }
         guard entry.isMapped else {
             guard entry.isGuard, vma.flags.contains(.guarded) else {
@@ -279,6 +297,47 @@ struct Audit {
             }
         }
         try Audit.expect("pages of file \(file.number)", file.index.count, found.count)
+        var swapped = 0
+        file.index.forEachTrace { trace in
+            guard let slot = trace.swapSlot else { return }
+            swapEntries[slot, default: 0] += 1
+            swapped += 1
+        }
+        try Audit.expect(
+            "swapped pages of file \(file.number)", file.pointer.pointee.swappedPages, swapped)
+    }
+
+    // MARK: Swap
+
+    private mutating func checkSwap() throws {
+        var taken = 0
+        var cached = 0
+        try machine.swap.forEachTaken { slot, count, pfn in
+            taken += 1
+            try Audit.expect("uses of swap slot \(slot)", count, swapEntries[slot] ?? 0)
+            guard pfn.isFrame else {
+                guard count > 0 else {
+                    throw AuditFailure("uses of a taken slot", counted: 0, recomputed: 1)
+                }
+                return
+            }
+            cached += 1
+            references[pfn.rawValue, default: 0] += 1
+            let frame = machine.frames[pfn]
+            guard frame.has(.swapCached), machine.swap.slot(of: pfn) == slot else {
+                throw AuditFailure(
+                    "slot of frame \(pfn.rawValue) in the swap cache",
+                    counted: Int(machine.swap.slot(of: pfn)), recomputed: Int(slot))
+            }
+        }
+        for slot in swapEntries.keys where machine.swap.isFree(slot) {
+            throw AuditFailure(
+                "uses of swap slot \(slot), which is free", counted: 0,
+                recomputed: swapEntries[slot] ?? 0)
+        }
+        try Audit.expect(
+            "free swap slots", machine.swap.freeSlots, machine.swap.totalSlots - taken)
+        try Audit.expect("frames in the swap cache", machine.total(.swapCached), cached)
     }
 
     // MARK: Frames
@@ -338,6 +397,7 @@ struct Audit {
         for gauge in [
             Gauge.anonPages, .mapped, .filePages, .shmem, .dirty, .mlock, .unevictable,
             .inactiveAnon, .activeAnon, .inactiveFile, .activeFile, .pageTablePages,
+            .isolatedAnon, .isolatedFile,
         ] {
             try Audit.expect(gauge.rawValue, machine.total(gauge), expected[gauge] ?? 0)
         }
@@ -366,7 +426,9 @@ struct Audit {
         machine.cache.files.forEachLive { _, state in
             let file = FileRef(pointer: state)
             pages += state.pointee.chargedPages
-            if state.pointee.chargesPages { pages += file.index.count }
+            if state.pointee.chargesPages {
+                pages += file.index.count + state.pointee.swappedPages
+            }
             if state.pointee.isLocked {
                 lockedPages[state.pointee.lockedBy, default: 0] += Int(file.pageCount)
             }

@@ -9,6 +9,19 @@ public struct CostTable: Sendable {
     /// The usual figure of data sheets; not measured.
     public var deviceRead: UInt64 = 80_000
 
+    /// Writing a page to it, from the moment the device begins with it: the same data sheets.
+    public var deviceWrite: UInt64 = 20_000
+    /// What each page adds when many are moved in a row: 2 GB a second.
+    public var devicePage: UInt64 = 2_048
+
+    /// Unmapping a page of a file when a process exits, in nanoseconds: measured on this engine, as
+    /// what follows, by the experiment `locked-exit`.
+    public var unmapPage: UInt64 = 30
+    /// What it adds to walk from the frame to those who map it.
+    public var reverseMapWalk: UInt64 = 80
+    /// What each VMA on the way adds.
+    public var reverseMapStep: UInt64 = 12
+
     /// The defaults.
     public init() {}
 }

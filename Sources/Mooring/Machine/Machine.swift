@@ -18,6 +18,9 @@ public final class Machine: @unchecked Sendable {
     let allocator: FrameAllocator
     let lists: LRULists
     let batches: LRUBatches
+    let supply: FrameSupply
+    let device: Device
+    let swap: SwapCache
     let cache: PageCache
     let spaces: AddressSpaces
     let access: MemoryAccess
@@ -58,14 +61,25 @@ public final class Machine: @unchecked Sendable {
                 ? nil
                 : TranslationCaches(capacity: configuration.tlbEntries, cpuCount: cpus.count))
         let batches = LRUBatches(
-            .init(frames: frames, lists: lists, allocator: allocator, tlb: tlb))
+            .init(
+                frames: frames, lists: lists, allocator: allocator, tlb: tlb,
+                mlockDesign: configuration.mlockDesign))
+        let supply = FrameSupply(allocator: allocator)
+        let device = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let workingset = Workingset(lists: lists)
+        let swapDevice = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let swap = SwapCache(
+            areas: configuration.swap.map { Int($0.bytes >> pageShift) }, frames: frames,
+            batches: batches, workingset: workingset, memory: memory, device: swapDevice,
+            keepsBytes: keepsBytes)
         let commitment = Commitment(
-            mode: configuration.overcommit, totalPages: UInt64(frames.count))
+            mode: configuration.overcommit, totalPages: UInt64(frames.count),
+            swapPages: UInt64(swap.totalSlots))
         let cache = PageCache(
             .init(
-                frames: frames, memory: memory, allocator: allocator, batches: batches,
-                files: Slab(), commitment: commitment, segmentLocks: SegmentLocks(),
-                keepsBytes: keepsBytes))
+                frames: frames, memory: memory, supply: supply, batches: batches,
+                workingset: workingset, device: device, swap: swap, files: Slab(),
+                commitment: commitment, segmentLocks: SegmentLocks(), keepsBytes: keepsBytes))
         cpus[0].enter()
         let zeroFrame = allocator.allocate(order: 0, type: .unmovable, on: cpus[0])
         cpus[0].leave()
@@ -77,37 +91,55 @@ public final class Machine: @unchecked Sendable {
         frames[zeroFrame].counts.store(FrameRef.oneReference)
         memory.zero(zeroFrame)
         let tables = PageTables(
-            frames: frames, memory: memory, allocator: allocator, emptyTable: zeroFrame)
+            frames: frames, memory: memory, supply: supply, emptyTable: zeroFrame)
         let counts = MapCounts(frames: frames, batches: batches)
-        let unmapper = Unmapper(.init(tables: tables, counts: counts, tlb: tlb))
         let groups = AnonGroups()
+        let map = ReverseMap(
+            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts)
+        let unmapper = Unmapper(.init(map: map, swap: swap, tlb: tlb))
         let faults = FaultHandler(
             .init(
-                frames: frames, memory: memory, allocator: allocator, tables: tables,
-                groups: groups,
-                cache: cache, counts: counts, tlb: tlb, clock: configuration.costs,
+                frames: frames, memory: memory, supply: supply, map: map, swap: swap, tlb: tlb,
+                clock: configuration.costs,
                 zeroFrame: zeroFrame, faultAroundPages: configuration.faultAroundPages,
                 keepsBytes: keepsBytes))
+        let writeBack = WriteBack(cache: cache, tables: tables, tlb: tlb, device: device)
+        let reclaim = Reclaimer(
+            .init(
+                frames: frames, allocator: allocator, batches: batches,
+                map: map, cache: cache, swap: swap, tlb: tlb, writeBack: writeBack, device: device,
+                swappiness: configuration.swappiness, cpuCount: cpus.count))
+        let pressure = MemoryPressure(reclaim: reclaim, allocator: allocator)
+        supply.setUnderPressure { pressure.take($0, on: $1) }
         var limits = MachineLimits()
         limits.mapCount = configuration.maxMapCount
+        let outOfMemory = OutOfMemoryHook()
         let spaces = AddressSpaces(
             .init(
                 frames: frames, tables: tables, groups: groups, cache: cache, counts: counts,
-                unmapper: unmapper, faults: faults, tlb: tlb,
+                unmapper: unmapper, faults: faults, tlb: tlb, writeBack: writeBack,
+                reclaim: reclaim, outOfMemory: outOfMemory,
                 vmas: Slab(capacity: Machine.vmaCapacity),
                 vmaRests: SlabCompanion(capacity: Machine.vmaCapacity), spaces: Slab(),
                 commitment: commitment, limits: limits, cpuCount: cpus.count))
+        let processes = ProcessTable()
+        let killer = OutOfMemoryKiller(
+            processes: processes, spaces: spaces, totalPages: frames.count + swap.totalSlots)
+        outOfMemory.set { killer.makeRoom(for: $0, on: $1) == .freed }
         self.cpus = cpus
         self.frames = frames
         self.memory = memory
         self.allocator = allocator
         self.lists = lists
         self.batches = batches
+        self.supply = supply
+        self.device = device
+        self.swap = swap
         self.cache = cache
         self.spaces = spaces
         self.access = MemoryAccess(faults: faults, spaces: spaces)
         self.truncation = Truncation(cache: cache, unmapper: unmapper)
-        self.processes = ProcessTable()
+        self.processes = processes
         self.zeroFrame = zeroFrame
     }
 
@@ -123,6 +155,7 @@ public final class Machine: @unchecked Sendable {
         cache.files.forEachLive { _, state in
             FileRef(pointer: state).index.removeAll()
             state.pointee.largeFolios.deallocate()
+            state.pointee.stored.remove(from: 0, through: .max)
             state.deinitialize(count: 1)
         }
         spaces.tlb.caches?.deallocate()
@@ -136,6 +169,12 @@ public final class Machine: @unchecked Sendable {
         cache.files.deallocate()
         cache.segmentLocks.deallocate()
         cache.deallocate()
+        spaces.reclaim.deallocate()
+        spaces.outOfMemory.deallocate()
+        device.deallocate()
+        swap.device.deallocate()
+        swap.deallocate()
+        supply.deallocate()
         spaces.deallocate()
         batches.deallocate()
         lists.deallocate()
@@ -208,11 +247,42 @@ extension MachineConfiguration {
                 part: .tlbEntries, problem: "a TLB of \(tlbEntries) entries is not possible",
                 remedy: "use a power of two up to 65536, or 0 for no account")
         }
+        try validateSwap()
         guard maxMapCount >= 1 else {
             throw ImpossibleMachine(
                 part: .maxMapCount,
                 problem: "a max_map_count of \(maxMapCount) leaves no room for a mapping",
                 remedy: "use at least 1")
+        }
+    }
+}
+
+extension MachineConfiguration {
+    private func validateSwap() throws(ImpossibleMachine) {
+        var slots: UInt64 = 0
+        for area in swap {
+            let pages = area.bytes >> pageShift
+            guard pages > 0 else {
+                throw ImpossibleMachine(
+                    part: .swap, problem: "a swap area of \(area.bytes) bytes holds no page",
+                    remedy: "use at least 4K")
+            }
+            slots += pages
+        }
+        guard slots < PageTrace.slotLimit else {
+            throw ImpossibleMachine(
+                part: .swap, problem: "\(slots) pages of swap are more than can be numbered",
+                remedy: "use less than 4 TiB")
+        }
+        guard swap.count <= 32 else {
+            throw ImpossibleMachine(
+                part: .swap, problem: "\(swap.count) swap areas are too many",
+                remedy: "use up to 32")
+        }
+        guard (0...200).contains(swappiness) else {
+            throw ImpossibleMachine(
+                part: .swappiness, problem: "a swappiness of \(swappiness) is not possible",
+                remedy: "use 0 to 200")
         }
     }
 }

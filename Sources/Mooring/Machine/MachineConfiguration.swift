@@ -29,6 +29,12 @@ public struct MachineConfiguration: Sendable {
     public var maxMapCount = 65530
     /// How many pages a read fault on a file may map at once: a power of two, 1 for none around.
     public var faultAroundPages = 16
+    /// How locked memory is kept from reclaim.
+    public var mlockDesign = MlockDesign.count
+    /// The size of each swap area, in the order in which they are used; none for a machine without.
+    public var swap: [ByteCount] = []
+    /// `vm.swappiness`: what swapping costs against reading a file again; 0 to 200, 100 the same.
+    public var swappiness = 60
     /// How many translations the machine remembers of each CPU's TLB: a power of two, 0 for none.
     ///
     /// It changes no result. A machine that remembers stops the program where a CPU uses a
@@ -60,7 +66,7 @@ public struct MachineConfiguration: Sendable {
 public struct ImpossibleMachine: Error, CustomStringConvertible, Sendable {
     /// A part of the configuration.
     public enum Part: Sendable {
-        case memory, nodes, cpus, maxMapCount, faultAroundPages, tlbEntries
+        case memory, nodes, cpus, maxMapCount, faultAroundPages, tlbEntries, swap, swappiness
     }
 
     /// What has to change.

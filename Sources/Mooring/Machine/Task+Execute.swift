@@ -53,8 +53,9 @@ extension Machine.Task {
                 machine.spaces.release(space, on: caller.cpu)
                 throw error
             }
-            machine.spaces.release(caller.space, on: caller.cpu)
-            process.space = space
+            // ORDER: out of the table before it goes, for who chooses a victim finds it there.
+            let old = machine.processes.setSpace(space, of: process, on: caller.cpu)
+            machine.spaces.release(old, on: caller.cpu)
             machine.processes.setName(name, of: process, on: caller.cpu)
         }
     }

@@ -209,8 +209,10 @@ extension Machine.Task {
     /// The task must not be used any more.
     public func exit() {
         enter { caller in
-            machine.spaces.release(caller.space, on: caller.cpu)
+            let space = caller.space
+            // ORDER: out of the table before its memory goes, for who chooses a victim finds it there.
             machine.processes.remove(process, on: caller.cpu)
+            machine.spaces.release(space, on: caller.cpu)
         }
     }
 
@@ -228,6 +230,29 @@ extension Machine.Task {
             state.pointee.hard[index] = hard ?? .max
         }
     }
+
+    /// Writes `oom_score_adj`: thousandths of all memory to add to what the process counts when
+    /// somebody has to be killed; -1000 is never.
+    ///
+    /// - Throws: `EINVAL` outside of -1000 to 1000, `EACCES` for less than before without privilege.
+    public func setOOMScoreAdjustment(_ adjustment: Int) throws(Errno) {
+        try enter { caller throws(Errno) in
+            guard (-1000...1000).contains(adjustment) else { throw .EINVAL }
+            let state = caller.process.pointer
+            guard adjustment >= state.pointee.oomScoreAdjustment || state.pointee.isAdmin else {
+                throw .EACCES
+            }
+            state.pointee.oomScoreAdjustment = adjustment
+        }
+    }
+
+    /// Whether it was killed for want of memory: every access ends in ``Signal/outOfMemory``.
+    ///
+    /// True of some moment: another CPU may be killing it.
+    public var isKilled: Bool { heldWhenKilled != nil }
+
+    /// What it held when it was killed for want of memory; nil while it lives.
+    package var heldWhenKilled: HeldMemory? { process.space.pointer.pointee.held }
 
     /// Gives or takes CAP_IPC_LOCK: whether RLIMIT_MEMLOCK binds.
     public func setLockPrivilege(_ isHeld: Bool) {

@@ -8,8 +8,9 @@
 // forbidden      maps a frame of a VMA without any right (PROT_NONE). The frame stays mapped and
 //                counted like any other; every walk that counts asks `isMapped`, not `isPresent`.
 // guardMarker    no frame: an access is an error although a VMA lies there (MADV_GUARD_INSTALL).
+// swapped        no frame: the page is in a swap slot, the number of which is where a frame's was.
 //
-// Entries of other kinds (swap slots, migrations) keep the bits of both clear.
+// Entries of other kinds (migrations) keep the bits of all three clear.
 
 /// One 64-bit entry of a page table of any level.
 struct Entry: Equatable {
@@ -34,6 +35,10 @@ struct Entry: Equatable {
     ///
     /// The processor's global bit, which means nothing where the present bit is clear.
     static let forbidden: UInt64 = 1 << 8
+    /// Software bit of an entry that is not present: it names a swap slot.
+    static let swapped: UInt64 = 1 << 11
+    /// Software bit of a swapped entry: no other entry names the slot, nor did one map the frame.
+    static let swapExclusive: UInt64 = 1 << 9
     static let executeDisable: UInt64 = 1 << 63
     static let frameMask: UInt64 = 0x000F_FFFF_FFFF_F000
 
@@ -41,6 +46,13 @@ struct Entry: Equatable {
     @inline(__always)
     init(frame: PFN, bits: UInt64) {
         self.bits = UInt64(frame.rawValue) << pageShift | bits | Entry.present | Entry.user
+    }
+
+    /// An entry for a page that is in a swap slot.
+    @inline(__always)
+    init(swapSlot: UInt32, isExclusive: Bool) {
+        bits =
+            UInt64(swapSlot) << pageShift | Entry.swapped | (isExclusive ? Entry.swapExclusive : 0)
     }
 
     @inline(__always)
@@ -52,6 +64,15 @@ struct Entry: Equatable {
     var isMapped: Bool { bits & (Entry.present | Entry.forbidden) != 0 }
     @inline(__always)
     var isGuard: Bool { bits == Entry.guardMarker.bits }
+    @inline(__always)
+    var isSwapped: Bool {
+        bits & (Entry.present | Entry.forbidden | Entry.swapped) == Entry.swapped
+    }
+    @inline(__always)
+    var isSwapExclusive: Bool { bits & Entry.swapExclusive != 0 }
+    /// The slot that a swapped entry names.
+    @inline(__always)
+    var swapSlot: UInt32 { UInt32(truncatingIfNeeded: (bits & Entry.frameMask) >> pageShift) }
     @inline(__always)
     var isWritable: Bool { bits & Entry.writable != 0 }
     @inline(__always)

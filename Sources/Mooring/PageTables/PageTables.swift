@@ -13,7 +13,7 @@
 struct PageTables {
     let frames: FrameTable
     let memory: PhysicalMemory
-    let allocator: FrameAllocator
+    let supply: FrameSupply
     /// The frame of zeroes: what an address space without tables has for a root.
     let emptyTable: PFN
 
@@ -22,7 +22,7 @@ struct PageTables {
 
     /// A table with nothing in it, or `nil` when no frame is left.
     func makeTable(on cpu: CPU) -> PFN? {
-        let pfn = allocator.allocate(order: 0, type: .unmovable, on: cpu)
+        let pfn = supply.take(.unmovable, on: cpu)
         guard pfn != .none else { return nil }
         let frame = frames[pfn]
         frame.resetFlags(.pageTable)
@@ -41,7 +41,7 @@ struct PageTables {
         frame.resetFlags([])
         frame.pointer.pointee.detail = 0
         frame.counts.store(0)
-        allocator.free(pfn, on: cpu)
+        supply.allocator.free(pfn, on: cpu)
     }
 
     /// The table in a frame.

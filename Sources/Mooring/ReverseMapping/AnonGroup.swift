@@ -48,6 +48,10 @@ struct AnonGroup: Equatable {
                 .assumingMemoryBound(to: IntervalTreeState.self))
     }
 
+    /// The group that every VMA of its fork tree is linked to.
+    @inline(__always)
+    var root: AnonGroup { AnonGroup(pointer: pointer.pointee.root ?? pointer) }
+
     /// The lock of its fork tree.
     @inline(__always)
     var lock: SpinLock {
@@ -129,8 +133,22 @@ struct AnonGroups {
         return group
     }
 
+    /// Takes a reference to the group that owns a frame; nil if nobody maps the frame any more.
+    ///
+    /// RACE: the last mapping may go at any moment, and the group with it. While a frame is mapped
+    /// its VMA is linked, which keeps the group; a group is freed under the slab's lock. So a frame
+    /// that is seen mapped under that lock has a group that is not freed yet, and one whose count
+    /// is not 0 will not be.
+    func retainOwner(of frame: FrameRef, on cpu: CPU) -> AnonGroup? {
+        groups.whileNoneIsFreed(on: cpu) {
+            guard frame.mapCount > 0 else { return nil }
+            let group = group(frame.ownerNumber)
+            return group.references.addUnlessZero(1) ? group : nil
+        }
+    }
+
     /// Drops a reference; the last one frees the group, and may free its root.
-    private func release(_ group: AnonGroup, on cpu: CPU) {
+    func release(_ group: AnonGroup, on cpu: CPU) {
         guard group.references.subtract(1) == 0 else { return }
         let root = group.pointer.pointee.root
         assert(group.links.isEmpty, "a group is freed while VMAs are linked to it")

@@ -12,10 +12,20 @@
 enum UnmapScope {
     /// All, guard markers too: the VMA goes.
     case everything
-    /// All pages; guard markers stay (MADV_DONTNEED, truncation).
+    /// All pages; guard markers stay (MADV_DONTNEED).
     case pages
+    /// The same, called by who holds the lock of the file's mappings (truncation).
+    case truncatedPages
     /// Pages of the file only; private copies and guard markers stay (punching a hole).
     case filePages
+
+    /// Whether reverse maps may be walked: not by who holds the lock of one.
+    fileprivate var mayWalk: Bool {
+        switch self {
+        case .everything, .pages: true
+        case .truncatedPages, .filePages: false
+        }
+    }
 }
 
 /// What was taken out of an address space and waits for the flush.
@@ -40,15 +50,15 @@ struct Gathering {
 struct Unmapper {
     /// What it works with; constant.
     struct Parts {
-        let tables: PageTables
-        let counts: MapCounts
+        let map: ReverseMap
+        let swap: SwapCache
         let tlb: TLB
         /// For each CPU the frames of a gathering: unreachable ones, then referenced ones.
         fileprivate let buffers: UnsafeMutablePointer<PFN>
 
-        init(tables: PageTables, counts: MapCounts, tlb: TLB) {
-            self.tables = tables
-            self.counts = counts
+        init(map: ReverseMap, swap: SwapCache, tlb: TLB) {
+            self.map = map
+            self.swap = swap
             self.tlb = tlb
             buffers = .allocate(capacity: 2 * Unmapper.capacity * tlb.cpuCount)
         }
@@ -66,8 +76,10 @@ struct Unmapper {
         parts.deallocate()
     }
 
-    var tables: PageTables { parts.pointee.tables }
-    var counts: MapCounts { parts.pointee.counts }
+    var map: ReverseMap { parts.pointee.map }
+    var swap: SwapCache { parts.pointee.swap }
+    var tables: PageTables { map.tables }
+    var counts: MapCounts { map.counts }
     var tlb: TLB { parts.pointee.tlb }
     private var frames: FrameTable { tables.frames }
     private var batches: LRUBatches { counts.batches }
@@ -120,7 +132,8 @@ struct Unmapper {
     private func letGo(_ gathering: inout Gathering, on cpu: CPU) {
         batches.free(gathering.unreachable, count: gathering.unreachableCount, on: cpu)
         for index in 0..<gathering.referencedCount {
-            batches.release(gathering.referenced[index], on: cpu)
+            let pfn = gathering.referenced[index]
+            swap.release(pfn, frames[pfn], on: cpu)
         }
         tables.free(&gathering.tables, on: cpu)
         gathering.unreachableCount = 0
@@ -187,8 +200,7 @@ struct Unmapper {
         for index in live {
             let entry = table[index]
             if !entry.isMapped {
-                if entry.isGuard, case .everything = scope {
-                    _ = table.take(index)
+                if unmapAbsent(entry, table, index, gathering.space, scope, on: cpu) {
                     cleared += 1
                 }
                 continue
@@ -224,10 +236,32 @@ struct Unmapper {
         table.frame.liveEntries -= cleared
         table.unlock(on: cpu)
         if cleared > 0 { gathering.range.include(TableRef.addresses(of: live, near: start)) }
-        if isLocked { gathering.hasLocked = true }
+        if isLocked {
+            gathering.hasLocked = true
+            batches.settleUnlocks(with: scope.mayWalk ? map : nil, on: cpu)
+        }
         let slot = gathering.space.slot(of: cpu)
         slot.resident(.anonymous).add(-gone[0])
         slot.resident(.file).add(-gone[1])
         slot.resident(.sharedMemory).add(-gone[2])
+    }
+
+    /// Takes an entry out that maps nothing, if the scope has it.
+    private func unmapAbsent(
+        _ entry: Entry, _ table: TableRef, _ index: Int, _ space: AddressSpace,
+        _ scope: UnmapScope, on cpu: CPU
+    ) -> Bool {
+        switch scope {
+        case .filePages: return false
+        case .pages where entry.isGuard, .truncatedPages where entry.isGuard: return false
+        case .pages, .truncatedPages, .everything: break
+        }
+        guard entry.isGuard || entry.isSwapped else { return false }
+        _ = table.take(index)
+        if entry.isSwapped {
+            space.slot(of: cpu).swapped.add(-1)
+            swap.release(entry.swapSlot, on: cpu)
+        }
+        return true
     }
 }

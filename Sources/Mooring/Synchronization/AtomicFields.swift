@@ -139,6 +139,22 @@ struct AtomicField64 {
         ).exchanged
     }
 
+    /// Adds unless the value is 0: a count at 0 belongs to whoever brought it there.
+    ///
+    /// - Returns: Whether it was added.
+    @inline(__always)
+    func addUnlessZero(_ amount: UInt64) -> Bool {
+        SchedulingPoint.reach(.atomic, word)
+        var seen = word.pointee.load(ordering: .relaxed)
+        while seen != 0 {
+            let (isExchanged, now) = word.pointee.compareExchange(
+                expected: seen, desired: seen &+ amount, ordering: .acquiringAndReleasing)
+            if isExchanged { return true }
+            seen = now
+        }
+        return false
+    }
+
     /// Adds, wrapping; returns the new value.
     @inline(__always)
     @discardableResult

@@ -68,3 +68,7 @@ extension UnsafeMutablePointer where Pointee: ~Copyable {
 
     func deallocate() { HostMemory.deallocate(UnsafeMutableRawPointer(self)) }
 }
+
+extension UnsafePointer where Pointee: ~Copyable {
+    func deallocate() { HostMemory.deallocate(UnsafeMutableRawPointer(mutating: self)) }
+}

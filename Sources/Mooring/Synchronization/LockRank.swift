@@ -26,7 +26,7 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     /// The entries of one page-table page, or the upper levels of one address space.
     /// Nesting: lower address first when entries move; a forking parent before its child.
     case pageTable
-    /// Swap slots.
+    /// Which swap slots are taken, by how many, and which frames hold their pages.
     case swap
     /// Which frames hold the pages of one file.
     case pageCache
@@ -35,6 +35,8 @@ package enum LockRank: UInt8, CaseIterable, Sendable {
     case lru
     /// The free lists of a zone.
     case zone
+    /// The queue of a simulated device: takes nothing.
+    case device
     /// What one CPU's TLB is known to hold, on machines that keep account of it. Nesting: none; who
     /// flushes or frees asks one CPU after another.
     case tlb

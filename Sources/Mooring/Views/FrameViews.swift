@@ -15,10 +15,13 @@ package struct KernelPageFlags: OptionSet, Hashable, Sendable {
     package static let lru = KernelPageFlags(bit: 5)
     package static let active = KernelPageFlags(bit: 6)
     package static let writeback = KernelPageFlags(bit: 8)
+    /// Being written because reclaim wants it.
+    package static let reclaim = KernelPageFlags(bit: 9)
     /// In a free block of the buddy allocator; every frame of the block has it.
     package static let buddy = KernelPageFlags(bit: 10)
     package static let mapped = KernelPageFlags(bit: 11)
     package static let anonymous = KernelPageFlags(bit: 12)
+    package static let swapCache = KernelPageFlags(bit: 13)
     package static let swapBacked = KernelPageFlags(bit: 14)
     package static let unevictable = KernelPageFlags(bit: 18)
     package static let zeroPage = KernelPageFlags(bit: 24)
@@ -37,7 +40,7 @@ package struct KernelPageFlags: OptionSet, Hashable, Sendable {
         (.dirty, .dirty), (.onLRU, .lru), (.active, .active), (.writeback, .writeback),
         (.anonymous, .anonymous), (.swapBacked, .swapBacked), (.unevictable, .unevictable),
         (.pageTable, .pageTable), (.reserved, .reserved), (.mlocked, .mlocked),
-        (.exclusive, .exclusive),
+        (.exclusive, .exclusive), (.reclaim, .reclaim), (.swapCached, .swapCache),
     ]
 
     /// The bits of a frame in use.

@@ -26,6 +26,9 @@ struct MemoryUsage {
     var anonymous = 0
     /// Anonymous pages that MADV_FREE gave up and nobody wrote since.
     var lazyFree = 0
+    /// Pages in swap slots, and their share: a slot that n entries name counts as one nth.
+    var swapped = 0
+    var proportionalSwapped = 0
     /// The share of the pages that locked VMAs map.
     var locked = 0
 
@@ -57,6 +60,12 @@ struct MemoryUsage {
         if entry.isAccessed || flags.contains(.referenced) { referenced += 1 }
         if isLocked { locked += share }
     }
+
+    /// Counts a page in a swap slot that so many entries name.
+    mutating func addSwapped(uses: Int) {
+        swapped += 1
+        proportionalSwapped += (Int(pageSize) << MemoryUsage.shareShift) / max(1, uses)
+    }
 }
 
 extension AddressSpaces {
@@ -66,7 +75,11 @@ extension AddressSpaces {
     ) {
         let isLocked = vma.flags.contains(.locked)
         forEachEntry(in: space, from: vma.start, to: vma.end, on: cpu) { _, entry in
-            usage.add(entry, frames: frames, isLocked: isLocked)
+            if entry.isSwapped {
+                usage.addSwapped(uses: swap.countHint(entry.swapSlot))
+            } else {
+                usage.add(entry, frames: frames, isLocked: isLocked)
+            }
         }
     }
 }

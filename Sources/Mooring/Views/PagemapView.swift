@@ -40,6 +40,11 @@ extension Machine.Task {
 extension Machine {
     /// The word of pagemap for an entry that is not empty; under its table's lock.
     fileprivate func pagemapWord(_ entry: Entry) -> UInt64 {
+        if entry.isSwapped {
+            // The area's number in the low five bits, the slot's above them.
+            let place = swap.place(of: entry.swapSlot)
+            return PagemapBits.swapped | UInt64(place.area) | UInt64(place.offset) << 5
+        }
         guard entry.isMapped else {
             return entry.isGuard
                 ? PagemapBits.swapped | PagemapBits.guardRegion : PagemapBits.swapped

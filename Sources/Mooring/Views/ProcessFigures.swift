@@ -13,6 +13,8 @@ package struct ProcessFigures: Equatable, Sendable {
     package var residentSharedMemory: Int
     /// Resident pages at most so far.
     package var peakResident: Int
+    /// Pages in swap slots.
+    package var swapped: Int
     /// Pages of locked VMAs, present or not.
     package var locked: Int
     /// Pages of private writable VMAs, of stacks, of executable VMAs that nobody may write.
@@ -41,6 +43,7 @@ extension ProcessFigures {
         residentFile = space.resident(.file)
         residentSharedMemory = space.resident(.sharedMemory)
         peakResident = 0
+        swapped = space.swappedPages
         locked = state.pointee.lockedPages
         data = state.pointee.dataPages
         stack = state.pointee.stackPages

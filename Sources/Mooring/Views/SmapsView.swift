@@ -52,8 +52,10 @@ extension VMARef {
     /// Whether a huge page fits, and the program has asked for huge pages here.
     fileprivate var mayHoldHugePages: Bool {
         let size = UInt64(1) << TableLevel.pmd.rawValue
-        let first = (start + size - 1) & ~(size - 1)
-        return file == nil && flags.contains(.hugePage) && first + size <= end
+        // LINUX: the highest that could fit, which for what ends below the first huge page's end is
+        // taken for one that does.
+        let last = (end &- size) & ~(size - 1)
+        return file == nil && flags.contains(.hugePage) && last >= start && last &+ size <= end
             && flags.isDisjoint(with: .special)
     }
 }
@@ -88,8 +90,8 @@ extension MemoryUsage {
         pages("FilePmdMapped", 0)
         pages("Shared_Hugetlb", 0)
         pages("Private_Hugetlb", 0)
-        pages("Swap", 0)
-        pages("SwapPss", 0)
+        pages("Swap", swapped)
+        share("SwapPss", proportionalSwapped)
         share("Locked", locked)
     }
 }

@@ -20,7 +20,7 @@ extension Machine.Task {
                 ("RssFile", figures.residentFile), ("RssShmem", figures.residentSharedMemory),
                 ("VmData", figures.data), ("VmStk", figures.stack), ("VmExe", text),
                 ("VmLib", figures.executable - text), ("VmPTE", figures.tables),
-                ("VmSwap", 0), ("HugetlbPages", 0),
+                ("VmSwap", figures.swapped), ("HugetlbPages", 0),
             ]
             var buffer = TextBuffer()
             buffer.append(head)

@@ -28,34 +28,9 @@ package struct HTMLReport {
         body += failures
         body += fragmentation
         body += production
-        let page: Markup = """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta name="generator" content="Mooring \(report.production.version)"/>
-            <title>\(report.source.name) · Mooring</title>
-            <style>\(HTMLStyle.sheet)</style>
-            </head>
-            <body>
-            \(HTMLReport.patterns)
-            <main>
-            \(body)</main>
-            <script>\(HTMLStyle.script)</script>
-            </body>
-            </html>
-
-            """
-        return page.text
+        return HTMLPage.text(
+            title: report.source.name, version: report.production.version, body)
     }
-
-    /// What charts fill shapes with.
-    private static let patterns: Markup = """
-        <svg class="defs" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6" \
-        patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V6"/></pattern>\
-        </defs></svg>
-        """
 
     /// A titled part of the page; `nil` contents leave it out.
     func section(_ title: String, id: String? = nil, lead: String? = nil, _ contents: Markup)

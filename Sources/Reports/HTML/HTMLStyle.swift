@@ -88,6 +88,7 @@ enum HTMLStyle {
         path.halo{fill:none;stroke:var(--halo);stroke-width:5}
         i.locked-line{height:0;border-top:2px dashed var(--ink);background:none;border-radius:0;
         width:18px;vertical-align:4px}
+        path.series{fill:none;stroke:currentColor;stroke-width:2.5;stroke-linejoin:round}
         path.kill{fill:none;stroke:var(--bad);stroke-width:2}
         i.kill{height:14px;width:0;border-left:2px solid var(--bad);background:none;border-radius:0;
         margin-left:8px;margin-right:10px}

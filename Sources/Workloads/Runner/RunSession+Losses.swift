@@ -67,7 +67,6 @@ extension RunSession {
         // The moment before: afterwards what was held is gone.
         addPoint(item, at: index)
         options.progress?(index, workload.count)
-        let free = cause == .killed(.outOfMemory) ? freeMemory() : nil
         for victim in victims(process, cause) {
             let place = processes[victim]?.index
             let last = observe(victim)
@@ -82,7 +81,7 @@ extension RunSession {
                     name: name ?? firstName(of: victim, parent: operation.process), cause: cause,
                     step: index, line: item.line, time: item.time,
                     operation: printer.text(operation.call), held: last.map(MemoryFigures.init),
-                    freeMemory: free, wasExpected: wasExpected))
+                    freeMemory: last?.freeWhenKilled, wasExpected: wasExpected))
         }
     }
 
@@ -93,10 +92,5 @@ extension RunSession {
             return [process]
         }
         return processes.filter { $0.value.book === book }.keys.sorted()
-    }
-
-    private func freeMemory() -> UInt64? {
-        guard system.ownsMachine, let text = try? system.text(.meminfo) else { return nil }
-        return ViewText.field("MemFree", in: text).flatMap(ViewText.quantity)
     }
 }

@@ -56,7 +56,8 @@ package struct Scenario: Hashable, Sendable {
 package struct MachineSettings: Hashable, Sendable {
     /// The settings, as a scenario writes them.
     package enum Name: String, Hashable, Sendable, CaseIterable {
-        case memory, nodes, cpus, contents, mlock, orders, tables, overcommit, maps, seed
+        case memory, nodes, cpus, contents, swap, swappiness
+        case mlock, orders, tables, overcommit, maps, seed
     }
     /// Whether frames hold data.
     package enum Contents: String, Hashable, Sendable, CaseIterable {
@@ -81,6 +82,10 @@ package struct MachineSettings: Hashable, Sendable {
     package var nodes: Int?
     package var cpus: Int?
     package var contents: Contents?
+    /// Bytes of swap.
+    package var swap: UInt64?
+    /// `vm.swappiness`.
+    package var swappiness: Int?
     package var mlockDesign: MlockDesign?
     package var highOrders: HighOrders?
     package var tableSharing: TableSharing?

@@ -8,7 +8,7 @@ extension Scenario {
 
         # The machine. What is not said here is the system's default; a real kernel ignores it.
         machine memory 4G nodes 1 cpus 2 contents bytes mlock count orders none tables never
-        machine overcommit 0 maps 65530 seed 7
+        machine overcommit 0 maps 65530 seed 7 swap 1G swappiness 60
 
         # Files: in memory, on a disk, and segments of System V shared memory.
         file log = memfd 1M

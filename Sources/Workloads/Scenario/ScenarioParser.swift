@@ -135,6 +135,8 @@ struct ScenarioParser {
             scenario.machine.cpus = try count(
                 "how many CPUs", 1...MachineConfiguration.maximumCPUs)
         case .contents: scenario.machine.contents = try choice("what frames hold")
+        case .swap: scenario.machine.swap = try quantity("how much swap, as in 1G")
+        case .swappiness: scenario.machine.swappiness = try count("the swappiness", 0...200)
         case .mlock: scenario.machine.mlockDesign = try choice("the design of mlock")
         case .orders: scenario.machine.highOrders = try choice("how high orders are made")
         case .tables: scenario.machine.tableSharing = try choice("which tables are shared")

@@ -138,6 +138,8 @@ package struct ScenarioPrinter: Sendable {
                 case .nodes: machine.nodes.map { "\($0)" }
                 case .cpus: machine.cpus.map { "\($0)" }
                 case .contents: machine.contents?.rawValue
+                case .swap: machine.swap.map(Quantity.text)
+                case .swappiness: machine.swappiness.map { "\($0)" }
                 case .mlock: machine.mlockDesign?.rawValue
                 case .orders: machine.highOrders?.rawValue
                 case .tables: machine.tableSharing?.rawValue

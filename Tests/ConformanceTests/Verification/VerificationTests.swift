@@ -55,7 +55,12 @@ import Workloads
         let options = Self.options(operations: 4000)
         let systems = VerificationSystems(
             engine: { try Self.engine() },
-            referee: { WrongSystem(try Self.engine()) { $0 == .failed(.EEXIST) ? .value(0) : $0 } })
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    let outcome = try engine.perform(operation)
+                    return outcome == .failed(.EEXIST) ? .value(0) : outcome
+                }
+            })
         let result = try Verification(options, on: systems).run()
         let finding = try #require(result.findings.first)
         // A process, what leads to the mapping in the way, and what may not replace it.
@@ -71,9 +76,9 @@ import Workloads
         let systems = VerificationSystems(
             engine: { try Self.engine() },
             referee: {
-                WrongSystem(try Self.engine()) { text in
-                    text.replacing("VmLck:\t       8 kB", with: "VmLck:\t      12 kB")
-                }
+                WrongSystem(
+                    try Self.engine(),
+                    text: { $0.replacing("VmLck:\t       8 kB", with: "VmLck:\t      12 kB") })
             })
         let result = try Verification(options, on: systems).run()
         let finding = try #require(result.findings.first)
@@ -85,52 +90,93 @@ import Workloads
         #expect(summary.failureCount == 1)
     }
 
+    @Test(arguments: Mistake.allCases)
+    func `finds a mistake in a call`(_ mistake: Mistake) throws {
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { try mistake.perform($0, on: $1) }
+            })
+        let result = try Verification(Self.options(operations: 4000), on: systems).run()
+        let finding = try #require(result.findings.first)
+        #expect(finding.operations.count <= 12, "\(finding.text(referee: "a wrong system"))")
+    }
+
     @Test func `counts what a host cannot do, and goes on`() throws {
         let options = Self.options(operations: 1000)
         let systems = VerificationSystems(
             engine: { try Self.engine() },
-            referee: { WrongSystem(try Self.engine(), refusing: .mlockall) })
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    guard operation.call.kind != .mlockall else {
+                        throw HostRefusal("mlockall is forbidden here")
+                    }
+                    return try engine.perform(operation)
+                }
+            })
         let result = try Verification(options, on: systems).run()
         #expect(result.disagreements == 0)
         #expect(result.skipped["mlockall is forbidden here", default: 0] > 0)
     }
 }
 
+/// A mistake that an engine could make in a call.
+enum Mistake: CaseIterable, CustomTestStringConvertible {
+    case mremapUnlocks
+    case mlockUpToAHoleLocksNothing
+    case forkKeepsLocks
+    case dontNeedDropsWhatIsLocked
+    case munmapLeavesALastPage
+
+    var testDescription: String { "\(self)" }
+
+    /// Carries an operation out, with the mistake.
+    func perform(_ operation: Operation, on system: EngineSystem) throws -> Outcome {
+        let outcome = try system.perform(operation)
+        let process = operation.process
+        switch (self, operation.call, outcome) {
+        case (.mremapUnlocks, .mremap(_, let length, _, _), .value(let address)):
+            let moved = Span.absolute(address: address, length: length)
+            _ = try system.perform(Operation(process, .munlock(moved)))
+        case (.mlockUpToAHoleLocksNothing, .mlock(let span), .failed(.ENOMEM)):
+            _ = try system.perform(Operation(process, .munlock(span)))
+        case (.forkKeepsLocks, .fork(let child, _), .value):
+            _ = try system.perform(Operation(child, .mlockall([.current, .onFault])))
+        case (.dontNeedDropsWhatIsLocked, .madvise(let span, .dontNeed), .failed(.EINVAL)):
+            return try system.perform(Operation(process, .madvise(span, .dontNeedLocked)))
+        case (.munmapLeavesALastPage, .munmap(.absolute(let address, let length)), .value)
+        where length > pageSize:
+            let last = Address.absolute((address + length - 1).pageAligned)
+            _ = try system.perform(
+                Operation(
+                    process,
+                    .mmap(
+                        address: last, length: pageSize, protection: .none,
+                        flags: [.private, .anonymous, .fixedNoReplace], file: nil, offset: 0)))
+        default: break
+        }
+        return outcome
+    }
+}
+
 /// A system that gives some wrong answers.
 private final class WrongSystem: MemorySystem {
     private let system: EngineSystem
-    private let outcome: (Outcome) -> Outcome
+    private let outcome: (Operation, EngineSystem) throws -> Outcome
     private let text: (String) -> String
-    private let refused: CallKind?
     let name = "a wrong system"
 
-    init(_ system: EngineSystem, outcome: @escaping (Outcome) -> Outcome) {
+    init(
+        _ system: EngineSystem,
+        outcome: @escaping (Operation, EngineSystem) throws -> Outcome = { try $1.perform($0) },
+        text: @escaping (String) -> String = { $0 }
+    ) {
         self.system = system
         self.outcome = outcome
-        text = { $0 }
-        refused = nil
-    }
-
-    init(_ system: EngineSystem, text: @escaping (String) -> String) {
-        self.system = system
         self.text = text
-        outcome = { $0 }
-        refused = nil
     }
 
-    init(_ system: EngineSystem, refusing refused: CallKind) {
-        self.system = system
-        self.refused = refused
-        outcome = { $0 }
-        text = { $0 }
-    }
-
-    func perform(_ operation: Operation) throws -> Outcome {
-        if operation.call.kind == refused {
-            throw HostRefusal("\(operation.call.name) is forbidden here")
-        }
-        return outcome(try system.perform(operation))
-    }
+    func perform(_ operation: Operation) throws -> Outcome { try outcome(operation, system) }
 
     func kill(_ process: ProcessID) { system.kill(process) }
 

@@ -31,7 +31,7 @@ import Testing
         #expect(failure(movable) == .movableZoneTooLarge(frames: 4096))
         movable.movableFrames = 3000
         #expect(failure(movable) == nil)
-        #expect(failure(MemoryConfiguration(frames: (1 << 32) - 1024)) == nil)
+        #expect(failure(MemoryConfiguration(frames: 1 << 31)) == nil)
     }
 
     @Test(arguments: [

@@ -18,49 +18,46 @@
 //            the count grows only where there is no debt.
 // SEE        Mooring.docc/LifeOfALockedPage.md, "Races".
 
+/// The unevictable list counts the locked VMAs that map each of its frames.
+struct CountedMlock: MlockPolicy {
+    let batches: LRUBatches
+
+    @inline(__always)
+    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        if !Mutation.marksLate.isActive { batches.markLocked(frame, on: cpu) }
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
+        batches.requestTakingReference(.mlock, pfn, on: cpu)
+    }
+
+    @inline(__always)
+    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        batches.markLocked(frame, on: cpu)
+        batches.requestTakingReference(.mlockNew, pfn, on: cpu)
+    }
+
+    /// Nothing changes at once; the drain decides by the count.
+    @inline(__always)
+    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
+        batches.requestTakingReference(.munlock, pfn, on: cpu)
+    }
+
+    func settle(with map: ReverseMap?, on cpu: CPU) {}
+
+    /// Marks the frame and counts nothing: whoever isolated it puts it back on the unevictable list,
+    /// where its count starts at 0.
+    ///
+    /// That is low by one; the VMA's munlock finds the count at 0 and clears the mark all the same.
+    func lockLazily(_ frame: FrameRef, on cpu: CPU) { batches.markLocked(frame, on: cpu) }
+}
+
 extension LRUBatches {
-    /// A frame is mapped into a locked VMA, or one that maps it is locked: marks it and asks for
-    /// the count.
-    ///
-    /// The caller's page-table lock and mapping keep the frame alive.
-    @inline(__always)
-    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        if !Mutation.marksLate.isActive { mark(frame, on: cpu) }
-        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
-        requestTakingReference(.mlock, pfn, on: cpu)
-    }
-
-    /// The same for a frame that was never on a list; takes over the reference that the caller
-    /// counted for the batch.
-    @inline(__always)
-    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        mark(frame, on: cpu)
-        requestTakingReference(.mlockNew, pfn, on: cpu)
-    }
-
-    /// A frame leaves a locked VMA, or the VMA is unlocked.
-    ///
-    /// Nothing changes at once: other locked VMAs may map it. The drain decides by the count.
-    @inline(__always)
-    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
-        requestTakingReference(.munlock, pfn, on: cpu)
-    }
-
-    @inline(__always)
-    private func mark(_ frame: FrameRef, on cpu: CPU) {
-        if !frame.has(.mlocked), !frame.testAndSet(.mlocked) {
-            cpu.add(1, to: .mlock, zone: frame.zoneIndex)
-            cpu.count(.unevictableMlocked)
-        }
-    }
-
     /// Counts a locked mapping of a frame, moving it to the unevictable list if it is not there.
     ///
     /// `isNew` says that no batch of additions has the frame: it is listed here.
     @inline(__always)
     func countLock(_ pfn: PFN, _ frame: FrameRef, isNew: Bool, node: Int, on cpu: CPU) {
-        if Mutation.marksLate.isActive { mark(frame, on: cpu) }
+        if Mutation.marksLate.isActive { markLocked(frame, on: cpu) }
         let isPaid = payDebt(of: frame)
         let isListed = frame.has(.onLRU)
         // RACE: the frame is in another CPU's batch of additions, or isolated. Whoever puts it on a
@@ -132,6 +129,7 @@ extension LRUBatches {
         // ORDER: counts first. A page cache clears its mark before it drops its reference.
         let counts = frame.counts.loadAcquiring()
         let references = Int(UInt32(truncatingIfNeeded: counts)) - Int(counts >> 32)
-        if references - (frame.has(.fileCached) ? 1 : 0) > 1 { frame.mlockDebt += 1 }
+        let caches = (frame.has(.fileCached) ? 1 : 0) + (frame.has(.swapCached) ? 1 : 0)
+        if references - caches > 1 { frame.mlockDebt += 1 }
     }
 }

@@ -79,6 +79,24 @@ struct ProcessTable {
         }
     }
 
+    /// Looks at all live processes, in order of their numbers, while none can end.
+    func whileNoneChanges<Result>(on cpu: CPU, _ body: ([ProcessRef]) -> Result) -> Result {
+        withLock(on: cpu) { state in
+            body(state.byNumber.keys.sorted().compactMap { state.byNumber[$0] })
+        }
+    }
+
+    /// Gives a process another address space.
+    ///
+    /// - Returns: The one that it had, with the process's reference.
+    func setSpace(_ space: AddressSpace, of process: ProcessRef, on cpu: CPU) -> AddressSpace {
+        withLock(on: cpu) { _ in
+            let old = process.space
+            process.space = space
+            return old
+        }
+    }
+
     /// A process's name: what exec set, its parent's until then.
     func name(of process: ProcessRef, on cpu: CPU) -> String {
         withLock(on: cpu) { $0.names[process.pointer.pointee.number] ?? "" }
