@@ -76,10 +76,7 @@ extension KernelSystem {
             ).outcome
             return try locking(newLength, .EAGAIN, by: helper, outcome)
         case .madvise(let span, let advice):
-            let (start, length) = try outsideHome(span)
-            return try helper.call(
-                .madvise, start, length, UInt64(bitPattern: Int64(advice.rawValue))
-            ).outcome
+            return try madvise(span, advice, helper)
         case .brk(let address):
             return try helper.call(.brk, try absolute(address)).outcome
         case .mincore(let span):
@@ -217,6 +214,30 @@ extension KernelSystem {
     }
 
     // MARK: Calls that take more than one request
+
+    /// madvise(2), around the helper's own areas where a span goes over them.
+    ///
+    /// The kernel goes on behind what is not mapped, as far as a span reaches, beyond the end of
+    /// what processes can map, and then says ENOMEM.
+    private func madvise(_ span: Span, _ advice: Advice, _ helper: Helper) throws -> Outcome {
+        let (start, length) = try absolute(span)
+        func madvise(_ start: UInt64, _ length: UInt64) throws -> Outcome {
+            try helper.call(
+                .madvise, start, length, UInt64(bitPattern: Int64(advice.rawValue))
+            ).outcome
+        }
+        let (end, wraps) = start.addingReportingOverflow(length)
+        let home = Helper.home
+        guard !wraps, start < home.lowerBound, end > home.upperBound else {
+            try refuseHome(start, length)
+            return try madvise(start, length)
+        }
+        for piece in [start..<home.lowerBound, home.upperBound..<end] {
+            let outcome = try madvise(piece.lowerBound, piece.upperBound - piece.lowerBound)
+            guard outcome == .value(0) || outcome == .failed(.ENOMEM) else { return outcome }
+        }
+        return .failed(.ENOMEM)
+    }
 
     private func mincore(_ span: Span, _ helper: Helper) throws -> Outcome {
         let (start, length) = try absolute(span)

@@ -78,7 +78,9 @@ struct MachineOptions: ParsableArguments {
             memory: .bytes(memory ?? settings.memory ?? MachineOptions.defaultMemory))
         configuration.nodes = nodes ?? settings.nodes ?? 1
         configuration.cpus = cpus ?? settings.cpus ?? 1
-        if settings.contents == .bytes { configuration.contents = .bytes }
+        if case .scenario(let scenario) = work.workload, scenario.contents == .bytes {
+            configuration.contents = .bytes
+        }
         if let mode = settings.overcommit.flatMap(UInt8.init(exactly:)).flatMap(OvercommitMode.init)
         {
             configuration.overcommit = mode

@@ -236,6 +236,26 @@ private let page: UInt64 = 4096
         #expect(try process.perform(.mlock(span(0x1000, page))) == .failed(.ENOMEM))
     }
 
+    @Test(arguments: [UInt64(1) << 47, UInt64(1) << 60, UInt64.max - 0x1fff])
+    func `keeps its own areas when advice goes over all that there is`(end: UInt64) throws {
+        let process = try KernelProcess()
+        let high = try process.map(page)
+        let low: UInt64 = 0x10000
+        try process.perform(
+            .mmap(
+                address: .absolute(low), length: page, protection: [.read, .write],
+                flags: [.private, .anonymous, .fixed], file: nil, offset: 0))
+        for start in [low, high] {
+            try process.perform(.access(span(start, 1), .write))
+        }
+        #expect(try process.sample.resident == 2 * page)
+        #expect(
+            try process.perform(.madvise(span(low, end - low), .dontNeed)) == .failed(.ENOMEM))
+        #expect(try process.sample.resident == 0)
+        try process.perform(.access(span(low, 1), .write))
+        #expect(try process.sample.resident == page)
+    }
+
     @Test func `heeds the limit exactly unless privileged`() throws {
         let process = try KernelProcess()
         let start = try process.map(8 * page)

@@ -39,6 +39,16 @@ package enum ImportFormat: String, Hashable, Sendable, CaseIterable {
     }
 }
 
+extension Address {
+    /// What a recorded mmap asked for: its hint, or the place that it drew by lot.
+    ///
+    /// LINUX: with randomisation, as most programs are recorded, each place for MAP_32BIT is drawn
+    /// anew. The one that came out is recorded as the hint, which leads there again.
+    static func placed(_ hint: UInt64, _ flags: MapFlags, _ result: UInt64?) -> Address {
+        .absolute(hint == 0 && flags.contains(.low32Bit) ? result ?? 0 : hint)
+    }
+}
+
 /// Reads another tool's text line by line.
 package protocol TextImporter {
     /// Takes one line, without its end.

@@ -204,7 +204,9 @@ extension PerfScriptImporter {
                 file = process.descriptors[descriptor]
             }
         }
+        var result: UInt64?
         if case .value(let address) = outcome {
+            result = address
             let space = process.space
             if let file {
                 processes[line.process]?.descriptors[descriptor] = file
@@ -224,7 +226,7 @@ extension PerfScriptImporter {
         add(
             line,
             .mmap(
-                address: .absolute(call.arguments[0]), length: length,
+                address: .placed(call.arguments[0], flags, result), length: length,
                 protection: Protection(rawValue: UInt32(truncatingIfNeeded: call.arguments[2])),
                 flags: flags, file: file.map { files[$0].id },
                 offset: flags.contains(.anonymous) ? 0 : offset),

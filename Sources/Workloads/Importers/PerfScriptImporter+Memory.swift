@@ -194,6 +194,12 @@ extension PerfScriptImporter {
 
     /// Where the search for room begins, which never changes in an image's life.
     mutating func learnTop(_ line: PerfScriptLine, _ top: UInt64) {
+        // MAP_32BIT has its own.
+        if let call = threads[line.thread]?.call, call.name == "mmap",
+            MapFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments[3])).contains(.low32Bit)
+        {
+            return
+        }
         if processes[line.process]?.build != nil {
             processes[line.process]?.build?.mapTop = top
         } else {

@@ -199,13 +199,15 @@ extension StraceImporter {
         let offset = try value(call, 5)
         let file = flags.contains(.anonymous) ? nil : try file(call, 4, of: process)
         if let file { files.map(file, offset: offset, length: length.roundedUpToPages) }
+        var place: UInt64?
         if case .value(let result) = call.result {
+            place = result
             process.memory.map(result, length)
-            if address == 0 { process.memory.chose(result, length) }
+            if address == 0, !flags.contains(.low32Bit) { process.memory.chose(result, length) }
         }
         return .mmap(
-            address: .absolute(address), length: length, protection: protection, flags: flags,
-            file: file, offset: offset)
+            address: .placed(address, flags, place), length: length, protection: protection,
+            flags: flags, file: file, offset: offset)
     }
 
     private mutating func mremap(

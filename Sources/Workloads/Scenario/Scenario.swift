@@ -52,6 +52,14 @@ package struct Scenario: Hashable, Sendable {
     }
 }
 
+extension Scenario {
+    /// Whether frames hold data: as the scenario says, or else where it stores or loads any.
+    package var contents: MachineSettings.Contents {
+        let holdsAny = operations.contains { [.store, .load].contains($0.call.kind) }
+        return machine.contents ?? (holdsAny ? .bytes : .none)
+    }
+}
+
 /// The machine that a scenario asks for; what it does not mention is the system's default.
 package struct MachineSettings: Hashable, Sendable {
     /// The settings, as a scenario writes them.

@@ -93,6 +93,17 @@ import Testing
         #expect(imported.notes == plain.notes)
     }
 
+    @Test func `a place that was drawn by lot becomes a hint`() throws {
+        let text = """
+            mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_32BIT, -1, 0) = 0x40b28000
+            mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000
+            """
+        let calls = try Imported(text, as: .strace).recording.steps.map(\.operation.call)
+        var hints: [Address] = []
+        for case .mmap(let address, _, _, _, _, _) in calls { hints.append(address) }
+        #expect(hints == [.absolute(0x40b2_8000), .absolute(0)])
+    }
+
     @Test func `what execve mapped is learnt from what succeeds there`() throws {
         let imported = try Imported(
             """

@@ -20,6 +20,19 @@ import Testing
         #expect(again.text == scenario.text)
     }
 
+    @Test(arguments: [
+        ("p: x = mmap 4K rw private anonymous\np: store x seed 1", MachineSettings.Contents.bytes),
+        ("p: x = mmap 4K rw private anonymous\np: touch x write", .none),
+        ("machine contents none\np: x = mmap 4K rw private anonymous\np: load x => seed 1", .none),
+    ]) func `frames hold data where any is stored or loaded, unless it is said otherwise`(
+        text: String, contents: MachineSettings.Contents
+    ) throws {
+        let scenario = try Scenario(
+            parsing: text.hasPrefix("machine")
+                ? text.replacing("\np: x", with: "\nprocess p\np: x") : "process p\n" + text)
+        #expect(scenario.contents == contents)
+    }
+
     @Test func `the guide uses every call`() throws {
         let guide = try Scenario(parsing: Scenario.guide).operations.map(\.call.name)
         let missing = ScenarioParser.calls.filter { !guide.contains($0) }
