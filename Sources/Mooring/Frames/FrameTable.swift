@@ -207,26 +207,27 @@ struct FrameRef {
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        SchedulingPoint.touch(.read, raw + 24)
-        return UInt32(truncatingIfNeeded: pointer.pointee.owner >> FrameRef.offsetBits)
+        UInt32(truncatingIfNeeded: ownerWord.load() >> FrameRef.offsetBits)
     }
 
     /// Which page of its owner it holds.
     @inline(__always)
     var pageOffset: UInt64 {
-        SchedulingPoint.touch(.read, raw + 24)
-        return pointer.pointee.owner & (1 << FrameRef.offsetBits - 1)
+        ownerWord.load() & (1 << FrameRef.offsetBits - 1)
     }
 
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
-        SchedulingPoint.touch(.write, raw + 24)
-        (raw + 24).storeBytes(
-            of: UInt64(number) << FrameRef.offsetBits
-                | (pageOffset & (1 << FrameRef.offsetBits - 1)),
-            as: UInt64.self)
+        ownerWord.store(
+            UInt64(number) << FrameRef.offsetBits
+                | (pageOffset & (1 << FrameRef.offsetBits - 1)))
     }
+
+    // RACE: a fault that swaps a page in sets it while reclaim, which has isolated the frame, reads
+    // it. Either owner will do: one that is not the frame's any more does not lead to its mappings.
+    @inline(__always)
+    private var ownerWord: AtomicField64 { AtomicField64(at: raw + 24) }
 }
 
 /// All descriptors of a machine.
