@@ -37,7 +37,7 @@ package struct SideBySide {
     /// How many operations lie between two looks at each page of each process; outcomes, areas and
     /// figures of the process that acted are compared after each.
     package var checkInterval = 1
-    /// Called before each look at every process.
+    /// Called after each look at every process.
     package var audit: (() throws -> Void)?
     /// How many operations have been compared.
     package private(set) var compared = 0
@@ -118,13 +118,15 @@ package struct SideBySide {
 
     /// Compares all that every living process shows.
     package mutating func compareAll(after operation: Operation) throws -> Disagreement? {
+        for process in living {
+            if let found = try compare(process, .pages, after: operation) { return found }
+        }
+        // ORDER: last. What a process shows says more of a mistake than a sum that is wrong, and is
+        // of the same kind at whichever step it is looked for.
         do { try audit?() } catch {
             return Disagreement(
                 step: step, operation: operation, subject: "audit", kind: "audit",
                 values: ["\(error)"])
-        }
-        for process in living {
-            if let found = try compare(process, .pages, after: operation) { return found }
         }
         return nil
     }

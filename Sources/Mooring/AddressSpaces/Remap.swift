@@ -267,10 +267,6 @@ extension AddressSpaces {
             if flags.contains(.accounted), charged > 0 { commitment.uncharge(charged) }
             throw error
         }
-        // What stood between the new place and a neighbour may be gone.
-        if mode == .move, let target = space.tree.find(new) {
-            mergeWithNeighbours(target, in: space, on: cpu)
-        }
         guard flags.contains(.locked), !flags.contains(.lockOnFault) else {
             return Remapped(address: new)
         }

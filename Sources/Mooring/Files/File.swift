@@ -16,6 +16,10 @@ public enum FileKind: UInt8, Sendable {
 
 /// The flat state behind ``FileRef``.
 struct FileState {
+    /// How many pages are in swap slots (of a file in memory); under the cache's lock.
+    // First, since nobody touches it without that lock: the thread sanitizer logs a change of any
+    // field at the record's address.
+    var swappedPages = 0
     var mappingsLock: UInt32 = 0
     var cacheLock: UInt32 = 0
     /// Length in bytes.
@@ -49,9 +53,8 @@ struct FileState {
     var name: String
     /// The pages that the cache keeps in folios of more than one page, ascending.
     var largeFolios = UnsafeMutableBufferPointer<Range<UInt64>>(start: nil, count: 0)
-    /// How many pages are in swap slots (of a file in memory); what its device holds, and whether a write to it has failed since somebody asked; under the
+    /// What its device holds, and whether a write to it has failed since somebody asked; under the
     /// cache's lock.
-    var swappedPages = 0
     var stored = StoredPages()
     var hasWriteError = false
     /// Pages charged against the machine's commitment for as long as it lives.
@@ -71,16 +74,16 @@ struct FileRef: Equatable {
     var kind: FileKind { pointer.pointee.kind }
 
     @inline(__always)
-    var mappingsLock: SpinLock { SpinLock(at: raw) }
+    var mappingsLock: SpinLock { SpinLock(at: raw + 8) }
     @inline(__always)
-    var cacheLock: SpinLock { SpinLock(at: raw + 4) }
+    var cacheLock: SpinLock { SpinLock(at: raw + 12) }
 
     /// Length in bytes; changes under the cache's lock, may be read without.
     @inline(__always)
-    var length: AtomicField64 { AtomicField64(at: raw + 8) }
+    var length: AtomicField64 { AtomicField64(at: raw + 16) }
 
     @inline(__always)
-    var references: AtomicField64 { AtomicField64(at: raw + 16) }
+    var references: AtomicField64 { AtomicField64(at: raw + 24) }
 
     /// The number of pages that the length covers.
     @inline(__always)
