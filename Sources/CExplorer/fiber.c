@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "CExplorer.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,7 +38,21 @@ void explorer_reach_for_caller(uint8_t point, uintptr_t object) {
 
 extern _Bool _swift_disableExclusivityChecking;
 
-void explorer_set_exclusivity_checks(bool on) { _swift_disableExclusivityChecking = !on; }
+// The runtime has one switch for the process, and runs may go on in several of its threads.
+static pthread_mutex_t exclusivity_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned exclusivity_suspensions;
+
+void explorer_suspend_exclusivity_checks(void) {
+    pthread_mutex_lock(&exclusivity_lock);
+    if (exclusivity_suspensions++ == 0) _swift_disableExclusivityChecking = true;
+    pthread_mutex_unlock(&exclusivity_lock);
+}
+
+void explorer_resume_exclusivity_checks(void) {
+    pthread_mutex_lock(&exclusivity_lock);
+    if (--exclusivity_suspensions == 0) _swift_disableExclusivityChecking = false;
+    pthread_mutex_unlock(&exclusivity_lock);
+}
 
 void *explorer_stack_allocate(size_t bytes) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

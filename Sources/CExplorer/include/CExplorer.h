@@ -103,8 +103,9 @@ size_t explorer_arena_written_pages(const explorer_arena *arena);
 
 // MARK: Checks of the language's runtime
 
-/// Turns the runtime's checks of exclusive access off or on: they keep a list for each thread of
-/// the host, which fibers would mix up.
-void explorer_set_exclusivity_checks(bool on);
+/// Turns the runtime's checks of exclusive access off for the process until every suspension has
+/// been resumed: they keep a list for each thread of the host, which fibers would mix up.
+void explorer_suspend_exclusivity_checks(void);
+void explorer_resume_exclusivity_checks(void);
 
 #endif

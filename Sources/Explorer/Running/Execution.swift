@@ -150,10 +150,10 @@ final class Execution {
         for thread in 0..<threadCount { prepare(thread) }
 
         let previous = explorer_current()
-        explorer_set_exclusivity_checks(false)
         guard explorer_catch_traps({ trap in Execution.current?.endWithTrap(trap) }) else {
             throw ExplorerFailure("the host refuses handlers of signals")
         }
+        explorer_suspend_exclusivity_checks()
         explorer_set_current(Unmanaged.passUnretained(self).toOpaque())
         let first = choose()
         if first >= 0 {
@@ -162,7 +162,7 @@ final class Execution {
         }
         explorer_set_current(previous)
         explorer_set_lane(0)
-        explorer_set_exclusivity_checks(true)
+        explorer_resume_exclusivity_checks()
         self.strategy = nil
         defer { subject.endRun() }
 

@@ -58,7 +58,8 @@ struct AddressSpaceState {
     var peakResident: UInt64 = 0
     var lockChanges: UInt64 = 0
     var peakTotal = 0
-    /// What it held when its process was killed for want of memory; nil for one that lives.
+    /// Whether its process was killed for want of memory, an atomic word, and what it held then.
+    var reaped: UInt64 = 0
     var held: HeldMemory?
     var number: UInt32
 }
@@ -132,15 +133,21 @@ struct AddressSpace: Equatable {
 
     /// Whether its process was killed for want of memory, and its pages were taken: accesses end.
     ///
-    /// Changes once, under the lock held exclusively.
+    /// Changes once, under the lock held exclusively; who looks for a victim reads it without.
     @inline(__always)
-    var isReaped: Bool { pointer.pointee.held != nil }
+    var isReaped: Bool { reaped.load() != 0 }
+    @inline(__always)
+    private var reaped: AtomicField64 {
+        AtomicField64(
+            at: raw + MemoryLayout<AddressSpaceState>.offset(of: \.reaped).unsafelyUnwrapped)
+    }
 
     /// Says so, and keeps what it holds and what the machine has free.
     func markReaped(free: Int) {
         pointer.pointee.held = HeldMemory(
             anonymous: resident(.anonymous), file: resident(.file),
             sharedMemory: resident(.sharedMemory), free: free)
+        reaped.store(1)
     }
 
     /// Makes what slots remember void; the lock is held exclusively.

@@ -39,7 +39,7 @@ extension AddressSpaces {
         if let table = tables.find(root: space.root, address) {
             let entry = table[TableLevel.pte.index(of: address)]
             // LINUX: a guard hides a file's page from the program, not from mincore.
-            if entry.isSwapped { return swap.isCachedHint(entry.swapSlot) }
+            if entry.isSwapped { return swap.isCachedHint(entry.swapSlot, on: cpu) }
             if !entry.isEmpty, !entry.isGuard { return entry.isMapped }
         }
         guard let file = vma.file else { return false }

@@ -22,6 +22,8 @@ private struct DeviceState {
     var lock: UInt32 = 0
     var failures: DeviceFailures = []
     var queue: UnsafeMutablePointer<Transfer>
+    /// Writes that have begun and not ended; an atomic word.
+    var pending: UInt64 = 0
     var first = 0
     var count = 0
 }
@@ -69,6 +71,12 @@ struct Device {
                 + MemoryLayout<DeviceState>.offset(of: \.lock).unsafelyUnwrapped)
     }
 
+    private var pending: AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(state)
+                + MemoryLayout<DeviceState>.offset(of: \.pending).unsafelyUnwrapped)
+    }
+
     /// What it is told to fail at.
     var failures: DeviceFailures {
         get { state.pointee.failures }
@@ -103,6 +111,7 @@ struct Device {
                 let slot = (state.pointee.first + state.pointee.count) % Device.depth
                 (state.pointee.queue + slot).initialize(to: .init(pfn: pfn, end: end))
                 state.pointee.count += 1
+                pending.add(1)
                 lock.unlock(.device, on: cpu)
                 return end
             }
@@ -111,13 +120,11 @@ struct Device {
         }
     }
 
-    /// How many writes are under way.
-    var pendingWrites: Int { state.pointee.count }
-
     /// Ends the writes whose time has come.
     @inline(__always)
     func endDue(on cpu: CPU) {
-        if state.pointee.count > 0 { endAll(until: cpu.state.pointee.clock, on: cpu) }
+        // RACE: one that begins now is not due.
+        if pending.load() > 0 { endAll(until: cpu.state.pointee.clock, on: cpu) }
     }
 
     /// Lets the CPU's clock go on to a moment, and ends what has ended by then.
@@ -154,6 +161,7 @@ struct Device {
     }
 
     private func end(_ pfn: PFN, on cpu: CPU) {
+        pending.subtract(1)
         let frame = frames[pfn]
         let zone = frame.zoneIndex
         cpu.add(-1, to: .writeback, zone: zone)

@@ -75,7 +75,7 @@ extension FaultHandler {
     private func readAhead(around slot: UInt32, on cpu: CPU) {
         let first = slot & ~(1 << FaultHandler.cluster - 1)
         for neighbour in first..<first + 1 << FaultHandler.cluster
-        where neighbour != slot && swap.isWorthReading(neighbour) {
+        where neighbour != slot && swap.isWorthReading(neighbour, on: cpu) {
             // Nobody is made to give anything up for a guess.
             let fresh = allocator.allocate(order: 0, type: .movable, keeping: .low, on: cpu)
             guard fresh != .none else { return }

@@ -14,7 +14,8 @@
 // counts  8–15   references (low half) and mappings (high half)           atomic
 // next    16–19  list link; the mlock count on the unevictable list       lru, zone
 // prev    20–23  list link; live entries of a page table                  lru, zone, page table
-// owner   24–31  owner's number (28 bits), page offset in it (36 bits)    frame or page cache
+// owner   24–31  owner's number (28 bits), page offset in it (36 bits);   frame or page cache
+//                an atomic word, as scans look at it without a lock
 
 /// The 32 bytes that describe a frame.
 struct FrameDescriptor {
@@ -204,30 +205,26 @@ struct FrameRef {
     /// Bits of ``FrameDescriptor/owner`` that the page offset takes.
     static let offsetBits: UInt64 = 36
 
+    @inline(__always)
+    private var owner: AtomicField64 { AtomicField64(at: raw + 24) }
+
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        UInt32(truncatingIfNeeded: ownerWord.load() >> FrameRef.offsetBits)
+        UInt32(truncatingIfNeeded: owner.load() >> FrameRef.offsetBits)
     }
 
     /// Which page of its owner it holds.
     @inline(__always)
-    var pageOffset: UInt64 {
-        ownerWord.load() & (1 << FrameRef.offsetBits - 1)
-    }
+    var pageOffset: UInt64 { owner.load() & (1 << FrameRef.offsetBits - 1) }
 
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
-        ownerWord.store(
+        owner.store(
             UInt64(number) << FrameRef.offsetBits
                 | (pageOffset & (1 << FrameRef.offsetBits - 1)))
     }
-
-    // RACE: a fault that swaps a page in sets it while reclaim, which has isolated the frame, reads
-    // it. Either owner will do: one that is not the frame's any more does not lead to its mappings.
-    @inline(__always)
-    private var ownerWord: AtomicField64 { AtomicField64(at: raw + 24) }
 }
 
 /// All descriptors of a machine.

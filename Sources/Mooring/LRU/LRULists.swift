@@ -47,7 +47,8 @@ struct LRUNodeState {
     struct Ends {
         var head = PFN.none
         var tail = PFN.none
-        var count = 0
+        /// An atomic word, which changes under the lock and is read without.
+        var count: UInt64 = 0
     }
 
     var unevictableCount = 0
@@ -58,8 +59,9 @@ struct LRUNodeState {
     var ends: InlineArray<4, Ends> = .init(repeating: Ends())
     /// How many frames were evicted from the node or activated on it: an atomic word.
     var age: UInt64 = 0
-    /// What reclaiming anonymous frames and file frames has cost lately; under the lock.
-    var costs = InlineArray<2, Int>(repeating: 0)
+    /// What reclaiming anonymous frames and file frames has cost lately: atomic words, which
+    /// change under the lock and are read without.
+    var costs = InlineArray<2, UInt64>(repeating: 0)
     /// Makes a node two cache lines.
     private var padding: InlineArray<3, UInt64> = .init(repeating: 0)
 }
@@ -119,7 +121,25 @@ struct LRULists {
     }
 
     /// How many frames a node's list holds.
-    func count(_ list: LRUList, node: Int) -> Int { nodes[node].ends[list.rawValue].count }
+    func count(_ list: LRUList, node: Int) -> Int {
+        Int(LRULists.count(of: endsForReading(list, node)).load())
+    }
+
+    @inline(__always)
+    private static func count(
+        of ends: UnsafeMutablePointer<LRUNodeState.Ends>
+    ) -> AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(ends)
+                + MemoryLayout<LRUNodeState.Ends>.offset(of: \.count).unsafelyUnwrapped)
+    }
+
+    /// Changes the length of a list, under the node's lock.
+    @inline(__always)
+    private static func grow(_ ends: UnsafeMutablePointer<LRUNodeState.Ends>, by amount: Int) {
+        let count = count(of: ends)
+        count.store(count.load() &+ UInt64(bitPattern: Int64(amount)))
+    }
 
     /// How many frames a node's unevictable list holds.
     func unevictableCount(node: Int) -> Int { nodes[node].unevictableCount }
@@ -133,7 +153,15 @@ struct LRULists {
     }
 
     /// What reclaiming a kind of frame has cost lately, by the node's own reckoning.
-    func cost(ofFile isFile: Bool, node: Int) -> Int { nodes[node].costs[isFile ? 1 : 0] }
+    func cost(ofFile isFile: Bool, node: Int) -> Int {
+        Int(costWord(ofFile: isFile, node: node).load())
+    }
+
+    private func costWord(ofFile isFile: Bool, node: Int) -> AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(nodes + node) + (isFile ? 8 : 0)
+                + MemoryLayout<LRUNodeState>.offset(of: \.costs).unsafelyUnwrapped)
+    }
 
     /// Notes what reclaiming a kind of frame has cost: frames that had to be written, and frames
     /// that were looked at in vain.
@@ -141,11 +169,14 @@ struct LRULists {
     /// Both costs are halved when their sum is a quarter of the frames on the lists, so that what
     /// was long ago weighs less. Under the node's lock.
     func noteCost(_ cost: Int, ofFile isFile: Bool, node: Int) {
-        nodes[node].costs[isFile ? 1 : 0] += cost
-        let listed = LRUList.allCases.reduce(0) { $0 + nodes[node].ends[$1.rawValue].count }
-        while nodes[node].costs[0] + nodes[node].costs[1] > max(1, listed / 4) {
-            nodes[node].costs[0] /= 2
-            nodes[node].costs[1] /= 2
+        costWord(ofFile: isFile, node: node).add(UInt64(cost))
+        let listed = LRUList.allCases.reduce(0) { $0 + count($1, node: node) }
+        let (anonymous, file) = (
+            costWord(ofFile: false, node: node), costWord(ofFile: true, node: node)
+        )
+        while anonymous.load() + file.load() > max(1, listed / 4) {
+            anonymous.store(anonymous.load() / 2)
+            file.store(file.load() / 2)
         }
     }
 
@@ -228,7 +259,7 @@ struct LRULists {
             frames[second].prev = pfn
         }
         ends.pointee.head = pfn
-        ends.pointee.count += 1
+        LRULists.grow(ends, by: 1)
         cpu.add(1, to: list.gauge, zone: frame.zoneIndex)
     }
 
@@ -272,7 +303,7 @@ struct LRULists {
             frames[second].prev = chain.tail
         }
         ends.pointee.head = chain.head
-        ends.pointee.count += chain.count
+        LRULists.grow(ends, by: chain.count)
     }
 
     /// Takes a frame off the list it is on.
@@ -303,7 +334,7 @@ struct LRULists {
         } else {
             frames[after].prev = before
         }
-        ends.pointee.count -= 1
+        LRULists.grow(ends, by: -1)
         cpu.add(-1, to: list.gauge, zone: frame.zoneIndex)
     }
 
@@ -355,9 +386,15 @@ struct LRULists {
     ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
         // Every caller changes them.
         SchedulingPoint.touch(.write, nodes + node)
+        return endsForReading(list, node)
+    }
+
+    @inline(__always)
+    private func endsForReading(
+        _ list: LRUList, _ node: Int
+    ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
         // SAFETY: InlineArray lays its elements out in a row.
-        return
-            (UnsafeMutableRawPointer(nodes + node)
+        (UnsafeMutableRawPointer(nodes + node)
             + MemoryLayout<LRUNodeState>.offset(of: \.ends).unsafelyUnwrapped)
             .assumingMemoryBound(to: LRUNodeState.Ends.self) + list.rawValue
     }

@@ -58,7 +58,8 @@ struct OwnerMemo {
     private mutating func change(to frame: FrameRef, _ isAnonymous: Bool) -> FrameOwner? {
         end()
         owner = map.retainOwner(of: frame, on: cpu)
-        number = frame.ownerNumber
+        // RACE: the frame may have changed owners since; the one that is kept alive says its number.
+        if let owner { number = owner.number }
         self.isAnonymous = isAnonymous
         return owner
     }

@@ -10,9 +10,9 @@
 
 /// The flat state of one node's daemon.
 struct ReclaimDaemonState {
-    /// Rounds in a row that have freed nothing.
-    var failures = 0
-    // Not first: the thread sanitizer logs a change of any field at the record's address.
+    /// Rounds in a row that have freed nothing: an atomic word.
+    var failures: UInt64 = 0
+    /// An atomic word.
     var isRunning: UInt32 = 0
 }
 
@@ -26,9 +26,16 @@ extension Reclaimer {
                 + MemoryLayout<ReclaimDaemonState>.offset(of: \.isRunning).unsafelyUnwrapped)
     }
 
+    /// Rounds of a node's daemon in a row that have freed nothing.
+    func failures(ofNode node: Int) -> AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(daemons + node)
+                + MemoryLayout<ReclaimDaemonState>.offset(of: \.failures).unsafelyUnwrapped)
+    }
+
     /// Lets a node's daemon run.
     func wakeDaemon(node: Int, on cpu: CPU) {
-        guard daemons[node].failures < Reclaimer.hopeless, missing(node: node, on: cpu) > 0,
+        guard failures(ofNode: node).load() < Reclaimer.hopeless, missing(node: node, on: cpu) > 0,
             !runningWord(node: node).testAndSet(1)
         else { return }
         balance(node: node, on: cpu)
@@ -52,7 +59,9 @@ extension Reclaimer {
             if round.reclaimed < round.target { priority -= 1 }
         }
         batches.drain(on: cpu)
-        daemons[node].failures = freed > 0 ? 0 : daemons[node].failures + 1
+        let failures = failures(ofNode: node)
+        // RACE: another CPU may have reset it; then this round is forgotten, or that one.
+        failures.store(freed > 0 ? 0 : failures.load() + 1)
     }
 
     /// How many frames the best zone of a node lacks to its high mark; frames on the CPU's own

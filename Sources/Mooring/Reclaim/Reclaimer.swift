@@ -192,7 +192,7 @@ struct Reclaimer {
             priority -= 1
         }
         batches.drain(on: cpu)
-        if total > 0 { daemons[node].failures = 0 }
+        if total > 0 { failures(ofNode: node).store(0) }
         return total
     }
 }

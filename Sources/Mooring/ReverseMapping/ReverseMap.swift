@@ -14,6 +14,15 @@
 enum FrameOwner: Equatable {
     case group(AnonGroup)
     case file(FileRef)
+
+    /// Its number, as frames name it.
+    @inline(__always)
+    var number: UInt32 {
+        switch self {
+        case .group(let group): group.number
+        case .file(let file): file.number
+        }
+    }
 }
 
 /// Walks from frames to the entries that map them.

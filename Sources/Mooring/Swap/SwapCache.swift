@@ -19,7 +19,10 @@ private struct SwapState {
     var slots: SwapSlots
     // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
-    var cachedCount = 0
+    /// Free slots and frames in the cache: atomic words, which change under the lock and are read
+    /// without.
+    var freeCount: UInt64
+    var cachedCount: UInt64 = 0
     /// How many page-table entries name each slot, and one for a file in memory.
     let counts: UnsafeMutablePointer<UInt32>
     /// The frame that holds each slot's page, the shadow of one that did, or nothing.
@@ -38,6 +41,8 @@ struct SwapCache {
     let keepsBytes: Bool
     /// What the areas hold, slot by slot; backed as it is used.
     private let stored: PhysicalMemory
+    /// How many slots there are.
+    let totalSlots: Int
     private let state: UnsafeMutablePointer<SwapState>
 
     init(
@@ -52,6 +57,7 @@ struct SwapCache {
         self.device = device
         self.keepsBytes = keepsBytes
         stored = PhysicalMemory(frameCount: slots.count)
+        totalSlots = slots.count
         let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, slots.count))
         counts.initialize(repeating: 0, count: slots.count)
         let cached = UnsafeMutablePointer<PFN>.allocate(capacity: max(1, slots.count))
@@ -59,7 +65,7 @@ struct SwapCache {
         state = .allocate(capacity: 1)
         state.initialize(
             to: SwapState(
-                slots: slots, counts: counts, cached: cached,
+                slots: slots, freeCount: UInt64(slots.count), counts: counts, cached: cached,
                 slotOfFrame: .allocate(capacity: slots.count > 0 ? frames.count : 1)))
         batches.lists.maySwap = slots.count > 0
     }
@@ -81,13 +87,18 @@ struct SwapCache {
                 + MemoryLayout<SwapState>.offset(of: \.lock).unsafelyUnwrapped)
     }
 
-    /// How many slots there are, and how many of them are free.
-    var totalSlots: Int { state.pointee.slots.count }
-    var freeSlots: Int { state.pointee.slots.freeCount }
+    private func word(_ field: KeyPath<SwapState, UInt64>) -> AtomicField64 {
+        AtomicField64(
+            at: UnsafeMutableRawPointer(state)
+                + MemoryLayout<SwapState>.offset(of: field).unsafelyUnwrapped)
+    }
+
+    /// How many slots are free.
+    var freeSlots: Int { Int(word(\.freeCount).load()) }
 
     /// Whether reclaim can win anything from pages without a file: a slot is free, or a frame is in
     /// the cache that may only have to be let go.
-    var isOfUse: Bool { state.pointee.slots.freeCount > 0 || state.pointee.cachedCount > 0 }
+    var isOfUse: Bool { freeSlots > 0 || word(\.cachedCount).load() > 0 }
 
     /// Where a slot lies: the area's number and the slot's in it.
     func place(of slot: UInt32) -> (area: Int, offset: Int) {
@@ -103,6 +114,7 @@ struct SwapCache {
         lock.lock(.swap, on: cpu)
         defer { lock.unlock(.swap, on: cpu) }
         guard let slot = state.pointee.slots.take() else { return false }
+        word(\.freeCount).subtract(1)
         state.pointee.counts[Int(slot)] = 0
         add(pfn, frame, slot, on: cpu)
         return true
@@ -140,7 +152,7 @@ struct SwapCache {
         state.pointee.slotOfFrame[pfn.index] = slot
         frame.counts.add(FrameRef.oneReference)
         frame.set(.swapCached)
-        state.pointee.cachedCount += 1
+        word(\.cachedCount).add(1)
         cpu.add(1, to: .swapCached, zone: frame.zoneIndex)
     }
 
@@ -161,14 +173,21 @@ struct SwapCache {
     func slot(of pfn: PFN) -> UInt32 { state.pointee.slotOfFrame[pfn.index] }
 
     /// Whether a frame holds a slot's page, for views: true of some moment.
-    func isCachedHint(_ slot: UInt32) -> Bool { state.pointee.cached[Int(slot)].isFrame }
+    func isCachedHint(_ slot: UInt32, on cpu: CPU) -> Bool {
+        lock.lock(.swap, on: cpu)
+        defer { lock.unlock(.swap, on: cpu) }
+        return state.pointee.cached[Int(slot)].isFrame
+    }
 
     /// How many entries name a slot, for views: true of some moment.
     func countHint(_ slot: UInt32) -> Int { Int(state.pointee.counts[Int(slot)]) }
 
     /// Whether somebody may want a slot's page read ahead: an entry names it and no frame holds it.
-    func isWorthReading(_ slot: UInt32) -> Bool {
-        Int(slot) < totalSlots && state.pointee.counts[Int(slot)] > 0 && !isCachedHint(slot)
+    func isWorthReading(_ slot: UInt32, on cpu: CPU) -> Bool {
+        guard Int(slot) < totalSlots else { return false }
+        lock.lock(.swap, on: cpu)
+        defer { lock.unlock(.swap, on: cpu) }
+        return state.pointee.counts[Int(slot)] > 0 && !state.pointee.cached[Int(slot)].isFrame
     }
 
     // MARK: Counting
@@ -258,7 +277,7 @@ struct SwapCache {
     private func drop(_ pfn: PFN, _ slot: UInt32, on cpu: CPU) {
         let frame = frames[pfn]
         frame.clear(.swapCached)
-        state.pointee.cachedCount -= 1
+        word(\.cachedCount).subtract(1)
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         free(slot)
     }
@@ -266,6 +285,7 @@ struct SwapCache {
     private func free(_ slot: UInt32) {
         state.pointee.cached[Int(slot)] = .none
         state.pointee.slots.give(slot)
+        word(\.freeCount).add(1)
     }
 
     // MARK: Evicting
@@ -287,7 +307,7 @@ struct SwapCache {
         let slot = slot(of: pfn)
         let zone = frame.zoneIndex
         frame.clear(.swapCached)
-        state.pointee.cachedCount -= 1
+        word(\.cachedCount).subtract(1)
         cpu.add(-1, to: .swapCached, zone: zone)
         if state.pointee.counts[Int(slot)] == 0 {
             // Nobody is left who would ask for it.
@@ -325,7 +345,7 @@ struct SwapCache {
         state.pointee.counts[Int(slot)] = 1
         state.pointee.cached[Int(slot)] = .none
         frame.clear(.swapCached)
-        state.pointee.cachedCount -= 1
+        word(\.cachedCount).subtract(1)
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         return true
     }

@@ -63,10 +63,10 @@ import Testing
         let machine = try ReclaimBench.machine(cpus: 4) { $0.swap = [.mebibytes(1)] }
         let free = machine.freeMemory
         let seed = Stress.seed()
-        for round in Stress.rounds(8) {
+        for round in Stress.rounds(2) {
             try concurrently(4) { cpu in
                 var random = SeededRandom(seed: seed &+ UInt64(round * 4 + cpu))
-                for _ in 0..<12 {
+                for _ in 0..<4 {
                     let task = machine.spawn(on: cpu)
                     if let region = try? task.mapPrivate(pages: 1800) {
                         try? task.mlock(region[random.pages(below: 1800)])
