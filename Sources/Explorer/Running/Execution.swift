@@ -336,17 +336,28 @@ final class Execution {
     @inline(never)
     private func setFreed(_ object: Int, _ isFreed: Bool) {
         let line = objects.number(of: objects[object].pointee.address | 31)
+        if isFreed {
+            freedCount += 1
+        } else if objects[line].pointee.isFreed {
+            objects[line].pointee.isRemade = true
+            detector.noteMade(running, line)
+        }
         objects[line].pointee.isFreed = isFreed
-        if isFreed { freedCount += 1 }
     }
 
     @inline(never)
     private func checkLives(_ address: UInt) {
         let line = objects.number(of: address | 31)
-        guard objects[line].pointee.isFreed else { return }
+        let isFreed = objects[line].pointee.isFreed
+        // Who learned of it after it was made anew is ordered after that.
+        guard isFreed || objects[line].pointee.isRemade && !detector.knows(running, line) else {
+            return
+        }
         end(
             with: Finding(
-                .freed, "\(name(of: running)) touches \(name(at: address)), which was freed"))
+                .freed,
+                "\(name(of: running)) touches \(name(at: address)), which was freed"
+                    + (isFreed ? "" : " and made anew")))
     }
 
     // MARK: Accesses
