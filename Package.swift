@@ -101,7 +101,8 @@ let package = Package(
         ),
         .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
         .testTarget(
-            name: "RacesTests", dependencies: ["Races", "Explorer"], swiftSettings: engine),
+            name: "RacesTests", dependencies: ["Races", "Explorer", "Mooring"],
+            exclude: ["Failures"], swiftSettings: engine),
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],

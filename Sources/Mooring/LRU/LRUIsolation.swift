@@ -96,13 +96,15 @@ extension LRUBatches {
             let pfn = buffer[index]
             let frame = frames[pfn]
             let node = LRULists.node(ofZone: frame.zoneIndex)
+            let wasMarked = Mutation.putsBackUnseen.isActive && frame.has(.mlocked)
             if node != lockedNode {
                 if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
                 lists.lock(ofNode: node).lock(.lru, on: cpu)
                 lockedNode = node
             }
             noteIsolated(frame, -1, on: cpu)
-            if frame.has(.mlocked) || frame.has(.unevictable) {
+            let isMarked = Mutation.putsBackUnseen.isActive ? wasMarked : frame.has(.mlocked)
+            if isMarked || frame.has(.unevictable) {
                 // Its count starts at 0: what it was is not known here, and low is right.
                 frame.clear(.active)
                 lists.addUnevictable(frame, node: node, on: cpu)

@@ -92,6 +92,11 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     /// A segment is attached that its last holder is letting go.
     case attachesToDestroyed
 
+    /// An isolated frame is put back by the mark that it had before the lists' lock was taken.
+    case putsBackUnseen
+    /// A frame leaves the swap cache without looking whether a fault has found it there.
+    case evictsWithoutLooking
+
     /// Whether the engine is to make this mistake: never, unless an explorer on this thread of the
     /// host asks for it, and the build is instrumented.
     @inline(__always)
