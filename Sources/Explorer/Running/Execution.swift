@@ -240,8 +240,7 @@ final class Execution {
     @inline(__always)
     func arrive(_ point: Point, _ address: UInt, _ site: UInt) {
         let object = objects.number(of: address)
-        // Memory that is free may be looked at, as an allocator does who wants to merge blocks.
-        if freedCount > 0, point != .load, point != .make, point != .free { checkLives(address) }
+        if freedCount > 0, point.isUse, !point.usesWhenPassed { checkLives(address) }
         guard point.mayChange else { return touch(point, object) }
         let fiber = fibers + running
         switch point {
@@ -395,7 +394,14 @@ final class Execution {
                 isPreemption: isPreempted, object: fiber.pointee.object, enabled: enabled,
                 firstAccess: Int32(trace.accessCount), site: fiber.pointee.site))
         let object = Int(fiber.pointee.object)
-        if object >= 0 { pass(fiber.pointee.point, object) }
+        if object >= 0 {
+            let point = fiber.pointee.point
+            // Others may have freed it since the thread came to the point.
+            if freedCount > 0, point.isUse, point.usesWhenPassed {
+                checkLives(objects[object].pointee.address)
+            }
+            pass(point, object)
+        }
         if let coverage {
             if trace.stepCount > repeatedSteps { coverage.note(state: hash.value) }
         }
