@@ -99,6 +99,13 @@ let package = Package(
             dependencies: ["Benchmarks", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "MooringCLITests",
+            dependencies: [
+                "MooringCLI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
         .testTarget(
             name: "RacesTests", dependencies: ["Races", "Explorer", "Mooring"],

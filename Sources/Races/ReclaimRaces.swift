@@ -66,7 +66,7 @@ extension Race {
     private static let swapFault = Race(
         name: "swap-fault",
         summary: "a fault finds a page in the swap cache that reclaim is about to evict",
-        mutations: [.evictsWithoutLooking]
+        mutations: [.evictsWithoutLooking, .ownerIsUnordered]
     ) {
         let machine = try Stage.machine(swap: .mebibytes(1))
         let task = machine.spawn(on: 1)

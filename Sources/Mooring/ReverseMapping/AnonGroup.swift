@@ -142,7 +142,10 @@ struct AnonGroups {
     func retainOwner(of frame: FrameRef, on cpu: CPU) -> AnonGroup? {
         groups.whileNoneIsFreed(on: cpu) {
             // ORDER: acquiring. A fault sets the owner before it counts its mapping.
-            guard frame.counts.loadAcquiring() >> 32 > 0 else { return nil }
+            let counts =
+                Mutation.ownerIsUnordered.isActive
+                ? frame.counts.load() : frame.counts.loadAcquiring()
+            guard counts >> 32 > 0 else { return nil }
             let group = group(frame.ownerNumber)
             return group.references.addUnlessZero(1) ? group : nil
         }
