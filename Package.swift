@@ -100,9 +100,17 @@ let package = Package(
             dependencies: ["Benchmarks", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "MooringCLITests",
+            dependencies: [
+                "MooringCLI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "ExplorerTests", dependencies: ["Explorer"], swiftSettings: engine),
         .testTarget(
-            name: "RacesTests", dependencies: ["Races", "Explorer"], swiftSettings: engine),
+            name: "RacesTests", dependencies: ["Races", "Explorer", "Mooring"],
+            exclude: ["Failures"], swiftSettings: engine),
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Conformance", "Workloads", "LinuxHost", "Mooring", "TestSupport"],

@@ -86,8 +86,9 @@ void *explorer_arena_allocate(size_t bytes, size_t alignment) {
     return arena->memory + start;
 }
 
-bool explorer_arena_contains(uintptr_t address, size_t *offset) {
-    explorer_arena *arena = arena_in_use;
+explorer_arena *explorer_arena_in_use(void) { return arena_in_use; }
+
+bool explorer_arena_contains(const explorer_arena *arena, uintptr_t address, size_t *offset) {
     if (arena == NULL || address - (uintptr_t)arena->memory >= arena->capacity) return false;
     *offset = address - (uintptr_t)arena->memory;
     return true;

@@ -5,6 +5,7 @@ import Explorer
 import Foundation
 import Mooring
 import Races
+import Workloads
 
 /// `mooring explore`.
 struct ExploreCommand: ParsableCommand {
@@ -71,14 +72,16 @@ struct ExploreReplay: ParsableCommand {
     var full = false
 
     func run() throws {
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-            throw CommandFailure("\(file) cannot be read")
-        }
+        do { try repeatFailure() } catch { throw CommandFailure("\(error)") }
+    }
+
+    private func repeatFailure() throws {
+        let bytes = try WorkFile.bytes(of: file)
         let saved: SavedFailure
         do {
-            saved = try SavedFailure(text: text)
+            saved = try SavedFailure(text: String(decoding: bytes, as: UTF8.self))
         } catch {
-            throw CommandFailure("\(file): \(error)")
+            throw CommandFailure("\(file): \(error). Name what `mooring explore run` saved.")
         }
         guard let race = Race.named(saved.subject) else {
             throw CommandFailure("\(file): there is no race '\(saved.subject)'")

@@ -5,6 +5,7 @@ import Explorer
 import Foundation
 import Mooring
 import Races
+import Workloads
 
 /// `mooring explore run`.
 struct ExploreRun: ParsableCommand {
@@ -65,9 +66,13 @@ struct ExploreRun: ParsableCommand {
         guard !pairs || mutate == nil else {
             throw ValidationError("--pairs makes no mistakes; leave --mutate out.")
         }
-        guard bound >= 0 else { throw ValidationError("--bound must not be negative.") }
+        guard (0...1000).contains(bound) else {
+            throw ValidationError("--bound must be 0 to 1000, not \(bound).")
+        }
         guard schedules > 0 else { throw ValidationError("--schedules must be at least 1.") }
-        guard seconds > 0 else { throw ValidationError("--seconds must be positive.") }
+        guard seconds > 0, seconds <= 1e9 else {
+            throw ValidationError("--seconds must be positive, and at most a billion.")
+        }
     }
 
     /// One search: a race, and the mistake that is made.
@@ -77,9 +82,16 @@ struct ExploreRun: ParsableCommand {
     }
 
     func run() throws {
+        do { try runTasks() } catch { throw CommandFailure("\(error)") }
+    }
+
+    private func runTasks() throws {
         var results: [ExploreResult] = []
+        let tasks = try tasks()
+        // Better now than after a search of minutes.
+        for task in tasks { try WorkFile.requireWritable(path(for: task)) }
         if !json { print(ExploreResult.heading) }
-        for task in try tasks() {
+        for task in tasks {
             let result = try explore(task)
             results.append(result)
             // Of hundreds of pairs only what was found is worth a line.
@@ -179,14 +191,15 @@ struct ExploreRun: ParsableCommand {
         let mutation = task.mutation.map { "\($0)" }
         let saved = SavedFailure(
             failure, of: task.race.name, mutation: mutation, build: ExploreCommand.build)
-        let name = ([task.race.name] + [mutation].compactMap(\.self)).joined(separator: "-")
-        let path = (save as NSString).appendingPathComponent("\(name).schedule.json")
-        do {
-            try saved.text.write(toFile: path, atomically: true, encoding: .utf8)
-        } catch {
-            throw CommandFailure("\(path) cannot be written: \(error.localizedDescription)")
-        }
+        let path = path(for: task)
+        try WorkFile.write(Array(saved.text.utf8), to: path)
         return path
+    }
+
+    private func path(for task: Task) -> String {
+        let name = [task.race.name, task.mutation.map { "\($0)" }].compactMap(\.self)
+            .joined(separator: "-")
+        return (save as NSString).appendingPathComponent("\(name).schedule.json")
     }
 }
 
@@ -236,7 +249,13 @@ struct ExploreResult: Encodable {
 
     var complaint: String {
         let name = [race, mutation].compactMap(\.self).joined(separator: " with ")
-        guard let finding else { return "\(name): the mistake was not found" }
+        guard let finding else {
+            // Of those that the race is about, each must be found.
+            let others = Race.all.filter { race in race.mutations.contains { "\($0)" == mutation } }
+            return "\(name): the mistake was not found"
+                + (others.contains { $0.name == race }
+                    ? "" : "; it belongs to " + others.map(\.name).joined(separator: ", "))
+        }
         return "\(name): \(finding)" + (file.map { "; saved in \($0)" } ?? "")
     }
 

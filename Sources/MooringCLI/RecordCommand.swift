@@ -15,7 +15,9 @@ struct RecordCommand: ParsableCommand {
         discussion: """
             Runs COMMAND under perf and writes every memory system call with its result, fork, \
             exec and exit, and every page fault, in the kernel's order, with its children and \
-            threads. Needs perf (Debian: linux-perf) and the permission to trace.
+            threads. Needs perf (Debian: linux-perf) and the permission to trace. What a program does \
+            to its own limits and privileges is not traced: record one that changes them under \
+            the limits it ends up with.
 
               mooring record -o app.mooring -- gcc -O1 -c hello.c
             """)

@@ -70,7 +70,8 @@ package final class EngineSubject: Subject {
             { explorer_arena_allocate($0, $1) },
             owns: { memory in
                 var offset = 0
-                return explorer_arena_contains(UInt(bitPattern: memory), &offset)
+                return explorer_arena_contains(
+                    explorer_arena_in_use(), UInt(bitPattern: memory), &offset)
             })
     }()
 
@@ -117,7 +118,7 @@ package final class EngineSubject: Subject {
     package func name(ofObject address: UInt) -> String? {
         if let words = scene?.machine.describe(address: address) { return words }
         var offset = 0
-        guard explorer_arena_contains(address, &offset) else { return nil }
+        guard explorer_arena_contains(arena, address, &offset) else { return nil }
         return "word +\(offset)"
     }
 

@@ -26,7 +26,7 @@ private struct Pool {
     let attached: Region
 
     init() throws {
-        machine = try Stage.machine()
+        machine = try Stage.machine(swap: .mebibytes(1))
         file = machine.makeFile(named: "f", kind: .memory, length: .pages(3))
         let task = machine.spawn(on: 1)
         anonymous = try task.mapPrivate(4)
@@ -130,6 +130,15 @@ private struct PairCall: Sendable {
             try task.shmLock(pool.segment, locked: false)
         },
         PairCall("shm-remove") { $1.segment.removeSegment() },
+        PairCall("pageout") { try $0.madvise($1.anonymous, .pageOut) },
+        PairCall("pageout-file") { task, pool in
+            try task.madvise(pool.shared, .pageOut)
+            try task.madvise(pool.device, .pageOut)
+        },
+        PairCall("reclaim") { _, pool in
+            pool.machine.scanInactive(.pages(8))
+            pool.machine.scanInactive(.pages(8))
+        },
         PairCall("mincore") { _ = try $0.mincore($1.shared) },
         PairCall("drain") { $1.machine.drainBatches() },
     ]

@@ -45,7 +45,7 @@ extension Race {
     /// All races, in the order of what they are about.
     package static let all: [Race] =
         mlockRaces + faultRaces + adviceRaces + translationRaces + fileRaces + walkRaces + forkRaces
-        + segmentRaces + perCPURaces
+        + segmentRaces + perCPURaces + reclaimRaces
 
     /// The race with a name.
     package static func named(_ name: String) -> Race? {
@@ -58,12 +58,13 @@ enum Stage {
     /// A small machine; a file's calls run on CPU 0, tasks on the others.
     static func machine(
         memory: ByteCount = .mebibytes(256), contents: MachineConfiguration.Contents = .none,
-        overcommit: OvercommitMode = .heuristic
+        overcommit: OvercommitMode = .heuristic, swap: ByteCount? = nil
     ) throws -> Machine {
         var configuration = MachineConfiguration(memory: memory)
         configuration.cpus = 3
         configuration.contents = contents
         configuration.overcommit = overcommit
+        configuration.swap = swap.map { [$0] } ?? []
         configuration.faultAroundPages = 1
         return try Machine(configuration)
     }

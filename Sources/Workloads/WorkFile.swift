@@ -39,8 +39,7 @@ package enum WorkFile {
         switch try kind(of: path) {
         case .trace: return (.recording(try Recording(traceBytes: bytes(of: path))), [])
         case .scenario:
-            let text = String(decoding: try bytes(of: path), as: UTF8.self)
-            return (.scenario(try Scenario(parsing: text)), [])
+            return (.scenario(try Scenario(parsing: try text(of: path))), [])
         case .text(let format):
             let imported = try importText(path, as: format)
             return (.recording(imported.recording), imported.notes)
@@ -56,6 +55,18 @@ package enum WorkFile {
             if chunk.isEmpty { return try stream.finish() }
             try stream.feed(chunk)
         }
+    }
+
+    /// A scenario's text, without the mark of byte order that some editors put first.
+    private static func text(of path: String) throws(FileFailure) -> String {
+        guard let text = String(validating: try bytes(of: path), as: UTF8.self),
+            !text.unicodeScalars.contains("\0")
+        else {
+            throw FileFailure(
+                description: "\(path) is neither a trace nor text. Name a recording (.mooring), a "
+                    + "scenario in UTF-8, or a text of perf script, strace -f or Valgrind lackey.")
+        }
+        return text.first == "\u{FEFF}" ? String(text.dropFirst()) : text
     }
 
     /// All of a file.

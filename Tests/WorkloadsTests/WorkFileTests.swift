@@ -29,6 +29,19 @@ import Workloads
         #expect(read == (try Scenario(parsing: Scenario.guide)))
     }
 
+    @Test func `a scenario is text, with or without a mark of byte order`() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("mooring-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try WorkFile.write(Array("\u{FEFF}process a\n".utf8), to: path)
+        #expect(try WorkFile.load(path).work.count == 1)
+        for bytes: [UInt8] in [[0x7F, 0x45, 0x4C, 0x46, 0, 1], [0x70, 0xFF, 0xFE]] {
+            try WorkFile.write(bytes, to: path)
+            let failure = #expect(throws: FileFailure.self) { try WorkFile.load(path) }
+            #expect(failure?.description.contains("neither a trace nor text") == true)
+        }
+    }
+
     @Test(arguments: [
         ("/", "/ is a directory. Name a file in it"), ("/nowhere/a", "no directory /nowhere"),
         ("", "without a name"),

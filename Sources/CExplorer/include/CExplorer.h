@@ -80,8 +80,11 @@ void explorer_set_lane(unsigned lane);
 /// Memory of the thread's arena; NULL where it has none or nothing is left. Never given back.
 void *explorer_arena_allocate(size_t bytes, size_t alignment);
 
-/// Whether an address lies in the thread's arena; sets `*offset` to where.
-bool explorer_arena_contains(uintptr_t address, size_t *offset);
+/// The thread's arena, or NULL.
+explorer_arena *explorer_arena_in_use(void);
+
+/// Whether an address lies in an arena; sets `*offset` to where. No arena contains any.
+bool explorer_arena_contains(const explorer_arena *arena, uintptr_t address, size_t *offset);
 
 /// Declares the present contents to be what `explorer_arena_restore` returns to.
 ///

@@ -10,7 +10,7 @@ public struct Finding: Error, Equatable, Sendable, Codable, CustomStringConverti
         case check = "failed check"
         /// The processor stopped a thread: a failed assertion, or memory that is not there.
         case trap = "trap"
-        /// Memory was touched after it was freed.
+        /// Memory was touched after it was freed, be it free still or made anew for somebody else.
         case freed = "use after free"
         /// Threads wait for one another.
         case deadlock = "deadlock"

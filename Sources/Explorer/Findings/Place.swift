@@ -8,24 +8,33 @@ public struct Place: Hashable, Sendable, Codable, CustomStringConvertible {
     public var file: String
     /// Its number, from 1.
     public var line: Int
-    /// The function's name without its types.
+    /// The function's name without its types; empty where it is not known.
     public var function: String
 
     /// `File.swift:12 name`.
-    public var description: String { "\(file):\(line) \(function)" }
+    public var description: String {
+        function.isEmpty ? "\(file):\(line)" : "\(file):\(line) \(function)"
+    }
 
     /// The innermost line of a stack that lies in a file that `isPlace` accepts.
     ///
     /// Takes milliseconds: it reads the program's debugging information.
     init?(of backtrace: Backtrace, where isPlace: (String) -> Bool) {
         guard let symbols = backtrace.symbolicated() else { return nil }
+        var inner: Set<Substring> = []
         for frame in symbols.frames {
-            guard let symbol = frame.symbol, let source = symbol.sourceLocation,
-                source.line > 0, isPlace(source.path)
-            else { continue }
+            guard let symbol = frame.symbol else { continue }
+            let name = Place.shortName(symbol.name)
+            let type = name.prefix { $0 != "." }
+            guard let source = symbol.sourceLocation, source.line > 0, isPlace(source.path) else {
+                inner.insert(type)
+                continue
+            }
             file = source.path.split(separator: "/").last.map(String.init) ?? source.path
             line = source.line
-            function = Place.shortName(symbol.name)
+            // In optimised code the runtime gives the outermost of several inlined functions the
+            // name of the innermost.
+            function = inner.contains(type) ? "" : name
             return
         }
         return nil

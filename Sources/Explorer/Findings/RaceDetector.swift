@@ -85,6 +85,19 @@ final class RaceDetector {
         }
     }
 
+    /// A thread makes an object anew.
+    func noteMade(_ thread: Int, _ object: Int) {
+        let its = row(object) + threads
+        its[0] = UInt32(thread)
+        its[1] = clocks[thread &* threads &+ thread]
+    }
+
+    /// Whether a thread is ordered after an object was made anew.
+    func knows(_ thread: Int, _ object: Int) -> Bool {
+        let its = row(object) + threads
+        return its[1] <= clocks[thread &* threads &+ Int(its[0])]
+    }
+
     /// A thread reads plain memory; returns the write that nothing orders with it.
     @inline(__always)
     func read(_ thread: Int, _ object: Int) -> Race? {

@@ -44,8 +44,15 @@ public struct SavedFailure: Codable, Equatable, Sendable {
     public init(text: String) throws {
         do {
             self = try JSONDecoder().decode(SavedFailure.self, from: Data(text.utf8))
+        } catch DecodingError.keyNotFound(let key, _) {
+            throw ExplorerFailure("this is no saved failure: it has no '\(key.stringValue)'")
+        } catch DecodingError.typeMismatch(_, let context),
+            DecodingError.valueNotFound(_, let context)
+        {
+            let key = context.codingPath.last.map { "'\($0.stringValue)'" } ?? "the file"
+            throw ExplorerFailure("this is no saved failure: \(key) is of another kind")
         } catch {
-            throw ExplorerFailure("this is no saved failure: \(error.localizedDescription)")
+            throw ExplorerFailure("this is no saved failure")
         }
         guard version == 1 else {
             throw ExplorerFailure("a saved failure of version \(version) cannot be read")

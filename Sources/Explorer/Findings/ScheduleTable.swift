@@ -125,10 +125,12 @@ extension ScheduleTable: CustomStringConvertible {
                 folded += 1
                 continue
             }
-            if folded > 0 {
+            if folded == 1 {
+                lines.append((rows[index - 1].thread, rows[index - 1].text))
+            } else if folded > 1 {
                 lines.append((rows[index - 1].thread, "… \(folded) steps of its own"))
-                folded = 0
             }
+            folded = 0
             lines.append((row.thread, row.text))
         }
         let widths = threads.indices.map { thread in

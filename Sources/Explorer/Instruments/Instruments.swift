@@ -41,6 +41,19 @@ public final class Atomic<Value: Equatable> {
         return old
     }
 
+    /// Waits until another thread has set it to something else than `value`.
+    ///
+    /// A loop that only looks again and again is found as one without an end: in a run without
+    /// preemptions nobody else ever goes on.
+    @inline(never)
+    public func wait(while value: Value) {
+        reach()
+        while self.value == value {
+            explorer_reach_for_caller(
+                Point.wait.rawValue, UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
+        }
+    }
+
     /// Sets the value if it is `expected`; returns whether it was.
     @inline(never)
     public func compareExchange(_ expected: Value, _ desired: Value) -> Bool {

@@ -240,8 +240,7 @@ final class Execution {
     @inline(__always)
     func arrive(_ point: Point, _ address: UInt, _ site: UInt) {
         let object = objects.number(of: address)
-        // Memory that is free may be looked at, as an allocator does who wants to merge blocks.
-        if freedCount > 0, point != .load, point != .make, point != .free { checkLives(address) }
+        if freedCount > 0, point.isUse, !point.usesWhenPassed { checkLives(address) }
         guard point.mayChange else { return touch(point, object) }
         let fiber = fibers + running
         switch point {
@@ -336,17 +335,28 @@ final class Execution {
     @inline(never)
     private func setFreed(_ object: Int, _ isFreed: Bool) {
         let line = objects.number(of: objects[object].pointee.address | 31)
+        if isFreed {
+            freedCount += 1
+        } else if objects[line].pointee.isFreed {
+            objects[line].pointee.isRemade = true
+            detector.noteMade(running, line)
+        }
         objects[line].pointee.isFreed = isFreed
-        if isFreed { freedCount += 1 }
     }
 
     @inline(never)
     private func checkLives(_ address: UInt) {
         let line = objects.number(of: address | 31)
-        guard objects[line].pointee.isFreed else { return }
+        let isFreed = objects[line].pointee.isFreed
+        // Who learned of it after it was made anew is ordered after that.
+        guard isFreed || objects[line].pointee.isRemade && !detector.knows(running, line) else {
+            return
+        }
         end(
             with: Finding(
-                .freed, "\(name(of: running)) touches \(name(at: address)), which was freed"))
+                .freed,
+                "\(name(of: running)) touches \(name(at: address)), which was freed"
+                    + (isFreed ? "" : " and made anew")))
     }
 
     // MARK: Accesses
@@ -384,7 +394,14 @@ final class Execution {
                 isPreemption: isPreempted, object: fiber.pointee.object, enabled: enabled,
                 firstAccess: Int32(trace.accessCount), site: fiber.pointee.site))
         let object = Int(fiber.pointee.object)
-        if object >= 0 { pass(fiber.pointee.point, object) }
+        if object >= 0 {
+            let point = fiber.pointee.point
+            // Others may have freed it since the thread came to the point.
+            if freedCount > 0, point.isUse, point.usesWhenPassed {
+                checkLives(objects[object].pointee.address)
+            }
+            pass(point, object)
+        }
         if let coverage {
             if trace.stepCount > repeatedSteps { coverage.note(state: hash.value) }
         }

@@ -17,6 +17,8 @@ final class ObjectTable {
         var lastStep: Int32 = -1
         var lastMode: UInt8 = 0
         var isFreed = false
+        /// Freed and made anew in this run.
+        var isRemade = false
         /// When it was last woken.
         var wokenAt: Int32 = -1
         /// What led to its present value, as numbers; see ``StateHash``.

@@ -48,6 +48,16 @@ public enum Point: UInt8, Sendable, Codable {
     @inline(__always)
     public var mayChange: Bool { rawValue < Point.read.rawValue || rawValue > Point.make.rawValue }
 
+    /// Whether memory must live at the point.
+    ///
+    /// What is free may be looked at, as an allocator does who wants to merge blocks.
+    @inline(__always)
+    var isUse: Bool { self != .load && self != .make && self != .free }
+
+    /// Whether a thread touches the object when it goes on; else it has when it comes to the point.
+    @inline(__always)
+    var usesWhenPassed: Bool { mayChange && self != .unlock && self != .unlockShared }
+
     /// Tells the explorer that the running thread has come to a point.
     ///
     /// Does nothing outside of an exploration. `object` is an address; what is at it is not

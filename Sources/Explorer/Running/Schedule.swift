@@ -36,7 +36,7 @@ public struct Schedule: Equatable, Sendable {
         for word in text.split(separator: " ") {
             let parts = word.split(separator: "x", omittingEmptySubsequences: false)
             guard parts.count == 2, let thread = Int(parts[0]), let steps = Int(parts[1]),
-                thread >= 0, thread < Execution.maximumThreads, steps > 0
+                thread >= 0, thread < Execution.maximumThreads, steps > 0, steps < 1 << 32
             else { return nil }
             append(thread, steps: steps)
         }

@@ -176,6 +176,13 @@ struct FrameAllocator {
         return ZoneRef(raw: state.pointee.zones + index &* ZoneRef.stride)
     }
 
+    /// The CPU whose lists an address lies in.
+    func locateLists(_ address: UInt) -> Int? {
+        let stride = UInt(state.pointee.listStride * state.pointee.zoneCount)
+        let index = Int((address &- UInt(bitPattern: state.pointee.lists)) / stride)
+        return index < state.pointee.cpuCount ? index : nil
+    }
+
     /// The lists of a CPU for a zone.
     @inline(__always)
     func lists(cpu: Int, zone: Int) -> PerCPUFrames {

@@ -217,7 +217,8 @@ struct FrameRef {
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        UInt32(truncatingIfNeeded: owner.load() >> FrameRef.offsetBits)
+        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.touch(.read, raw + 24) }
+        return UInt32(truncatingIfNeeded: owner.load() >> FrameRef.offsetBits)
     }
 
     /// Which page of its owner it holds.
@@ -227,6 +228,7 @@ struct FrameRef {
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
+        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.touch(.write, raw + 24) }
         owner.store(
             UInt64(number) << FrameRef.offsetBits
                 | (pageOffset & (1 << FrameRef.offsetBits - 1)))

@@ -106,6 +106,16 @@ struct LRUBatches {
         parts.deallocate()
     }
 
+    /// The CPU whose batches an address lies in.
+    func locate(_ address: UInt) -> Int? {
+        (0..<cpuCount).first { index in
+            address &- UInt(bitPattern: parts.pointee.additions + index)
+                < UInt(MemoryLayout<LRUAdditions>.stride)
+                || address &- UInt(bitPattern: parts.pointee.requests + index)
+                    < UInt(MemoryLayout<LRURequests>.stride)
+        }
+    }
+
     var frames: FrameTable { parts.pointee.frames }
     var lists: LRULists { parts.pointee.lists }
     var allocator: FrameAllocator { parts.pointee.allocator }

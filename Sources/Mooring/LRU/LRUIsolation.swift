@@ -106,9 +106,11 @@ extension LRUBatches {
         for index in 0..<count {
             let pfn = buffer[index]
             let frame = frames[pfn]
+            let wasMarked = Mutation.putsBackUnseen.isActive && frame.has(.mlocked)
             let node = nodes.lock(of: frame)
             tally.note(-1, frame)
-            if frame.has(.mlocked) || frame.has(.unevictable) {
+            let isMarked = Mutation.putsBackUnseen.isActive ? wasMarked : frame.has(.mlocked)
+            if isMarked || frame.has(.unevictable) {
                 // Its count starts at 0: what it was is not known here, and low is right.
                 frame.clear(.active)
                 lists.addUnevictable(frame, node: node, on: cpu)

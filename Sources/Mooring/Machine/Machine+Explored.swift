@@ -71,41 +71,55 @@ extension Machine {
 
     /// What a CPU touches at an address of the host, in words.
     package func describe(address: UInt) -> String? {
+        describeMemory(address) ?? describeCPU(address) ?? describeObject(address)
+    }
+
+    private func describeMemory(_ address: UInt) -> String? {
         if let (pfn, byte) = frames.locate(address) {
-            let field =
-                switch byte {
-                case 0..<4: "flags"
-                case 4..<8: "lock"
-                case 8..<16: "counts"
-                case 16..<24: "links"
-                default: "owner"
-                }
-            return "\(field) of frame \(pfn.rawValue)"
+            let frame = "frame \(pfn.rawValue)"
+            return switch byte {
+            case 0..<4: "flags of \(frame)"
+            // The lock of the table that the frame is.
+            case 4..<8: frame
+            case 8..<16: "counts of \(frame)"
+            case 16..<24: "links of \(frame)"
+            default: "owner of \(frame)"
+            }
         }
         if let (pfn, byte) = memory.locate(address) {
             return "entry \(byte / 8) in frame \(pfn.rawValue)"
         }
-        for cpu in cpus where UInt(bitPattern: cpu.state) == address { return "CPU \(cpu.index)" }
         for zone in allocator.zones where UInt(bitPattern: zone.raw) <= address {
             if address < UInt(bitPattern: zone.raw) + UInt(ZoneRef.stride) {
                 return "zone \(zone.type.kernelName)"
             }
         }
-        if let node = lists.locate(address) { return "LRU lists of node \(node)" }
-        if let (number, byte) = spaces.spaces.locate(address) {
-            return byte == 8
+        return lists.locate(address).map { "LRU lists of node \($0)" }
+    }
+
+    private func describeCPU(_ address: UInt) -> String? {
+        for cpu in cpus where UInt(bitPattern: cpu.state) == address { return "CPU \(cpu.index)" }
+        if let index = allocator.locateLists(address) { return "free frames of CPU \(index)" }
+        if let index = batches.locate(address) { return "batches of CPU \(index)" }
+        return spaces.tlb.caches?.locate(address).map { "TLB of CPU \($0)" }
+    }
+
+    private func describeObject(_ address: UInt) -> String? {
+        if let (number, _) = spaces.spaces.locate(address) {
+            let space = AddressSpace(pointer: spaces.spaces[number])
+            return address == UInt(bitPattern: space.upperLock.word)
                 ? "upper tables of space \(number)" : "address space \(number)"
         }
         if let (number, _) = spaces.vmas.locate(address) { return "VMA \(number)" }
-        if let (number, byte) = cache.files.locate(address) {
-            return switch byte {
-            case 0: "mappings of file \(number)"
-            case 4: "pages of file \(number)"
+        if let (number, _) = cache.files.locate(address) {
+            let file = FileRef(pointer: cache.files[number])
+            return switch address {
+            case UInt(bitPattern: file.mappingsLock.word): "mappings of file \(number)"
+            case UInt(bitPattern: file.cacheLock.word): "pages of file \(number)"
             default: "file \(number)"
             }
         }
-        if let (number, _) = spaces.groups.groups.locate(address) { return "group \(number)" }
-        return nil
+        return spaces.groups.groups.locate(address).map { "group \($0.number)" }
     }
 }
 

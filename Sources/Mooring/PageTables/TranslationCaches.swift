@@ -63,6 +63,13 @@ struct TranslationCaches {
         state.deallocate()
     }
 
+    /// The CPU whose translations an address lies in.
+    func locate(_ address: UInt) -> Int? {
+        let offset = address &- UInt(bitPattern: state.pointee.records)
+        let index = offset / UInt(state.pointee.stride)
+        return index < UInt(state.pointee.cpuCount) ? Int(index) : nil
+    }
+
     private func lock(ofCPU index: Int) -> SpinLock {
         // Not first: the thread sanitizer logs a change of any field at the record's address.
         SpinLock(at: state.pointee.records + index * state.pointee.stride + 8)

@@ -141,7 +141,11 @@ struct AnonGroups {
     /// is not 0 will not be.
     func retainOwner(of frame: FrameRef, on cpu: CPU) -> AnonGroup? {
         groups.whileNoneIsFreed(on: cpu) {
-            guard frame.mapCount > 0 else { return nil }
+            // ORDER: acquiring. A fault sets the owner before it counts its mapping.
+            let counts =
+                Mutation.ownerIsUnordered.isActive
+                ? frame.counts.load() : frame.counts.loadAcquiring()
+            guard counts >> 32 > 0 else { return nil }
             let group = group(frame.ownerNumber)
             return group.references.addUnlessZero(1) ? group : nil
         }

@@ -312,9 +312,7 @@ struct SwapCache {
         lock.lock(.swap, on: cpu)
         defer { lock.unlock(.swap, on: cpu) }
         // RACE: dropped, or found under this lock by a fault, which holds a reference now.
-        guard frame.has(.swapCached), frame.counts.replace(2 * FrameRef.oneReference, by: 0) else {
-            return false
-        }
+        guard frame.has(.swapCached), claim(frame) else { return false }
         let flags = frame.flags
         guard flags.isDisjoint(with: [.dirty, .writeback]) else {
             frame.counts.store(2 * FrameRef.oneReference)
@@ -333,6 +331,16 @@ struct SwapCache {
                 workingset.shadow(of: flags, node: LRULists.node(ofZone: zone)).slot
         }
         return true
+    }
+
+    /// Takes the cache's and the caller's references, if there are no others.
+    @inline(__always)
+    private func claim(_ frame: FrameRef) -> Bool {
+        if Mutation.evictsWithoutLooking.isActive {
+            frame.counts.store(0)
+            return true
+        }
+        return frame.counts.replace(2 * FrameRef.oneReference, by: 0)
     }
 
     /// Hands the slot of a cached frame over to the index of a file in memory.

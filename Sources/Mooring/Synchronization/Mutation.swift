@@ -91,6 +91,12 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case judgesSegmentEarly
     /// A segment is attached that its last holder is letting go.
     case attachesToDestroyed
+    /// An isolated frame is put back by the mark that it had before the lists' lock was taken.
+    case putsBackUnseen
+    /// A frame leaves the swap cache without looking whether a fault has found it there.
+    case evictsWithoutLooking
+    /// The owner of a frame is plain memory, and nothing orders who sets it and who reads it.
+    case ownerIsUnordered
 
     /// Whether the engine is to make this mistake: never, unless an explorer on this thread of the
     /// host asks for it, and the build is instrumented.

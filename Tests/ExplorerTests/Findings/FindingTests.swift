@@ -59,6 +59,21 @@ import Testing
         #expect(found == Finding(.livelock, "no end after 500 steps"))
     }
 
+    @Test func `a lock made of one word is waited for`() throws {
+        func take(_ locks: Locks) {
+            while !locks.flag.compareExchange(false, true) { locks.flag.wait(while: true) }
+        }
+        let worker: (Locks) -> Void = { locks in
+            take(locks)
+            locks.cell.value += 1
+            locks.flag.store(false)
+        }
+        #expect(try finding(bound: 3, [worker, worker]) == nil)
+        // Not given back by the first.
+        let found = try finding([{ take($0) }, { take($0) }])
+        #expect(found?.kind == .deadlock)
+    }
+
     @Test func `plain memory written by two threads is a data race`() throws {
         let found = try finding([{ $0.cell.value = 1 }, { $0.cell.value = 2 }])
         #expect(found?.kind == .dataRace)
@@ -73,6 +88,63 @@ import Testing
             { locks in if locks.flag.load() { locks.cell.value += 1 } },
         ])
         #expect(found == nil)
+    }
+
+    /// Thirty-two bytes that are freed while another thread may still use them.
+    private final class Record {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 32)
+        let isGone = Atomic(false)
+
+        deinit { memory.deallocate() }
+    }
+
+    private func finding(freeing thread: @escaping (Record) -> Void) throws -> Finding? {
+        let explorer = try Explorer(
+            ClosureSubject(
+                state: Record.init,
+                threads: [
+                    { record in
+                        let isGone = record.isGone.load()
+                        if !isGone { Point.reach(.store, record.memory + 8) }
+                    }, thread,
+                ], check: { _ in }))
+        return try explorer.search(.exhaustive(bound: 2)).failure?.finding
+    }
+
+    @Test func `memory that is used after it was freed is a finding`() throws {
+        let found = try finding { record in
+            Point.reach(.free, record.memory)
+            record.isGone.store(true)
+        }
+        #expect(found?.kind == .freed)
+        #expect(found?.message.hasSuffix("which was freed") == true)
+    }
+
+    @Test func `memory that is used after it was made anew for another is a finding`() throws {
+        let found = try finding { record in
+            Point.reach(.free, record.memory)
+            Point.reach(.make, record.memory)
+            record.isGone.store(true)
+        }
+        #expect(found?.kind == .freed)
+        #expect(found?.message.hasSuffix("which was freed and made anew") == true)
+    }
+
+    @Test func `memory that was made anew may be used by who is told of it`() throws {
+        let explorer = try Explorer(
+            ClosureSubject(
+                state: Record.init,
+                threads: [
+                    { record in
+                        if record.isGone.load() { Point.reach(.store, record.memory) }
+                    },
+                    { record in
+                        Point.reach(.free, record.memory)
+                        Point.reach(.make, record.memory)
+                        record.isGone.store(true)
+                    },
+                ], check: { _ in }))
+        #expect(try explorer.search(.exhaustive(bound: 2)).failure == nil)
     }
 
     @Test func `an error that a thread throws is a finding`() throws {

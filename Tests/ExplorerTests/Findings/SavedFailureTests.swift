@@ -17,6 +17,17 @@ import Testing
         #expect(read.failure.finding == failure.finding)
     }
 
+    @Test func `what is wrong with a file is said in a line`() throws {
+        let missing = #expect(throws: ExplorerFailure.self) {
+            try SavedFailure(text: #"{"version":1}"#)
+        }
+        #expect(missing?.description == "this is no saved failure: it has no 'subject'")
+        let other = #expect(throws: ExplorerFailure.self) {
+            try SavedFailure(text: #"{"version":"one"}"#)
+        }
+        #expect(other?.description == "this is no saved failure: 'version' is of another kind")
+    }
+
     @Test(arguments: [
         "", "{}", "no JSON",
         #"{"version":2,"subject":"a","build":"","schedule":"0x1","digest":"1","#

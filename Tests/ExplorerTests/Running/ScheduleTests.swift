@@ -13,7 +13,7 @@ import Testing
         #expect(Schedule("0x2 0x3 1x1")?.description == "0x5 1x1")
     }
 
-    @Test(arguments: ["0x0", "x1", "0x", "16x1", "-1x2", "0x1,1x1", "0 x 1"])
+    @Test(arguments: ["0x0", "x1", "0x", "16x1", "-1x2", "0x1,1x1", "0 x 1", "0x4294967296"])
     func `what is no schedule is refused`(_ text: String) {
         #expect(Schedule(text) == nil)
     }
