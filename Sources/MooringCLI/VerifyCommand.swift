@@ -94,7 +94,13 @@ struct VerifyCommand: ParsableCommand {
         options.jobs = jobs
         options.comparesBytes = contents == .bytes
         let host: String
-        do { host = try KernelSystem().name } catch { throw CommandFailure("\(error)") }
+        do {
+            let kernel = try KernelSystem()
+            host = kernel.name
+            options.isPrivileged = try kernel.mayGivePrivileges()
+        } catch {
+            throw CommandFailure("\(error)")
+        }
         let total = ops
         let holdsBytes = options.comparesBytes
         let systems = VerificationSystems(

@@ -30,6 +30,8 @@ package struct VerificationOptions: Sendable {
     package var checkInterval = 16
     /// How many disagreements are reduced; more are only counted.
     package var findingLimit = 10
+    /// Whether processes of the host may hold privileges: else none has any from its start.
+    package var isPrivileged = true
     /// A mistake that the engine is to make, in builds that can.
     package var mutation: Mutation?
 
@@ -169,7 +171,8 @@ package struct Verification: Sendable {
         var sides = try systems.sideBySide(
             interval: options.checkInterval, mutation: options.mutation)
         let excused = Tally(count: KnownDifferences.all.count)
-        var work = RandomWork(calls: options.calls) { call, areas in
+        var work = RandomWork(calls: options.calls, isPrivileged: options.isPrivileged) {
+            call, areas in
             guard let row = KnownDifferences.row(refusing: call, in: areas) else { return false }
             excused.counts[row] += 1
             return true

@@ -35,6 +35,7 @@ package struct VerificationReport: Codable, Sendable {
     let coverage: [Coverage.CallSummary]
     let notTried: [CallCatalog.Untried]
     let framesCompared: Bool
+    let isPrivileged: Bool
 
     package init(
         _ result: VerificationResult, _ options: VerificationOptions, host: String,
@@ -61,6 +62,7 @@ package struct VerificationReport: Codable, Sendable {
         coverage = result.coverage.summaries(of: options.calls)
         notTried = CallCatalog.untried
         framesCompared = result.comparedFrames
+        isPrivileged = options.isPrivileged
     }
 
     /// The report as JSON.
@@ -88,6 +90,10 @@ package struct VerificationReport: Codable, Sendable {
         }
         for (reason, count) in skipped.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("    \(count) skipped: \(reason)")
+        }
+        if !isPrivileged {
+            lines.append(
+                "  not tried       processes with privileges: this host gives none; run as root")
         }
         if !framesCompared {
             lines.append(

@@ -103,6 +103,25 @@ import Workloads
         #expect(hunt.operations <= 12, "\(hunt.line)")
     }
 
+    @Test func `raises no privileges where the host gives none`() throws {
+        var options = Self.options(operations: 2000)
+        options.isPrivileged = false
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    switch operation.call {
+                    case .setLockPrivilege(true), .setAdministrator(true):
+                        throw HostRefusal("privileges are not given here")
+                    default: try engine.perform(operation)
+                    }
+                }
+            })
+        let result = try Verification(options, on: systems).run()
+        #expect(result.disagreements == 0)
+        #expect(result.skipped == [:])
+    }
+
     @Test func `counts what a host cannot do, and goes on`() throws {
         let options = Self.options(operations: 1000)
         let systems = VerificationSystems(
