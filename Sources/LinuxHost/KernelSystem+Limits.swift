@@ -148,6 +148,11 @@ extension KernelSystem {
         return outcome
     }
 
+    /// Whether processes can be given all privileges that the work may have.
+    package func mayGivePrivileges() throws -> Bool {
+        try mayLock && first.holds(administratorPrivileges)
+    }
+
     func setLockPrivilege(_ isHeld: Bool, _ helper: Helper) throws {
         let isSet = try setPrivileges(lockPrivilege, isHeld, helper)
         helper.isMeantToLock = isHeld
@@ -220,10 +225,10 @@ extension Helper {
         guard !reply.failed else { throw SystemFailure("prlimit(2) failed: \(reply.outcome).") }
     }
 
-    /// Whether it holds a privilege.
-    func holds(_ privilege: UInt32) throws -> Bool {
+    /// Whether it holds some privileges, all of them.
+    func holds(_ privileges: UInt32) throws -> Bool {
         try capabilities().payload.withUnsafeBytes {
-            $0.loadUnaligned(as: UInt32.self) & privilege != 0
+            $0.loadUnaligned(as: UInt32.self) & privileges == privileges
         }
     }
 

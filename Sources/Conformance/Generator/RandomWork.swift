@@ -19,14 +19,19 @@ package struct RandomWork {
     private var living: [ProcessID] = []
     private var lastProcess: Int32 = 0
     private var hasFiles = false
+    /// Whether processes hold privileges until they give them up, and may get them back.
+    private let isPrivileged: Bool
 
     /// - Parameters:
     ///   - calls: The calls to make; those that a process needs to have anything to work on are
     ///     made besides.
+    ///   - isPrivileged: Whether processes have privileges at all.
     ///   - isRefused: Says of a call, and of what the process shows, that it must not be made.
     package init(
-        calls: Set<CallKind>, refusing isRefused: @escaping (Call, [AreaState]) -> Bool
+        calls: Set<CallKind>, isPrivileged: Bool = true,
+        refusing isRefused: @escaping (Call, [AreaState]) -> Bool
     ) {
+        self.isPrivileged = isPrivileged
         self.calls = calls.union([.mmap, .access, .spawn, .exit])
         self.isRefused = isRefused
     }
@@ -73,6 +78,11 @@ package struct RandomWork {
         let maker = CallMaker(areas: areas)
         while true {
             let call = maker.call(&random)
+            switch call {
+            case .setLockPrivilege(true), .setAdministrator(true):
+                guard isPrivileged else { continue }
+            default: break
+            }
             if calls.contains(call.kind), !isRefused(call, areas) { return call }
         }
     }
@@ -115,7 +125,7 @@ package struct RandomWork {
                 process,
                 .setLimit(
                     .memlock, soft: WorkPlaces.hardLockLimit, hard: WorkPlaces.hardLockLimit)),
-        ]
+        ] + (isPrivileged ? [] : [Operation(process, .setAdministrator(false))])
     }
 }
 
