@@ -16,9 +16,6 @@ private struct DeviceState {
         let end: UInt64
     }
 
-    let frames: FrameTable
-    let batches: LRUBatches
-    let costs: CostTable
     /// When the last write that was asked for ends.
     var busyUntil: UInt64 = 0
     // Not first: the thread sanitizer logs a change of any field at the record's address.
@@ -49,21 +46,28 @@ struct Device {
     /// As many writes are under way at most; who wants one more waits for the oldest.
     static let depth = 1024
 
-    private let state: UnsafeMutablePointer<DeviceState>
-
-    init(frames: FrameTable, batches: LRUBatches, costs: CostTable) {
-        state = .init(
-            holding: DeviceState(
-                frames: frames, batches: batches, costs: costs,
-                queue: .allocate(capacity: Device.depth)))
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let batches: LRUBatches
+        let costs: CostTable
     }
 
-    private var frames: FrameTable { state.pointee.frames }
-    private var batches: LRUBatches { state.pointee.batches }
-    var costs: CostTable { state.pointee.costs }
+    private let parts: UnsafeMutablePointer<Parts>
+    private let state: UnsafeMutablePointer<DeviceState>
+
+    init(_ parts: Parts) {
+        self.parts = .init(holding: parts)
+        state = .init(holding: DeviceState(queue: .allocate(capacity: Device.depth)))
+    }
+
+    private var frames: FrameTable { parts.pointee.frames }
+    private var batches: LRUBatches { parts.pointee.batches }
+    var costs: CostTable { parts.pointee.costs }
 
     /// Gives the memory back.
     func deallocate() {
+        parts.deallocate()
         state.pointee.queue.deallocate()
         state.deallocate()
     }

@@ -65,9 +65,11 @@ public final class Machine: @unchecked Sendable {
                 frames: frames, lists: lists, allocator: allocator, tlb: tlb,
                 mlockDesign: configuration.mlockDesign))
         let supply = FrameSupply(allocator: allocator)
-        let device = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let device = Device(
+            .init(frames: frames, batches: batches, costs: configuration.costs))
         let workingset = Workingset(lists: lists)
-        let swapDevice = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let swapDevice = Device(
+            .init(frames: frames, batches: batches, costs: configuration.costs))
         let swap = SwapCache(
             areas: configuration.swap.map { Int($0.bytes >> pageShift) }, frames: frames,
             batches: batches, workingset: workingset, memory: memory, device: swapDevice,

@@ -16,16 +16,8 @@
 
 /// The flat state behind ``SwapCache``.
 private struct SwapState {
-    let frames: FrameTable
-    let batches: LRUBatches
-    let workingset: Workingset
-    let memory: PhysicalMemory
-    let device: Device
-    let keepsBytes: Bool
-    /// What the areas hold, slot by slot; backed as it is used.
-    let stored: PhysicalMemory
-    let totalSlots: Int
     var slots: SwapSlots
+    // Not first: the thread sanitizer logs a change of any field at the record's address.
     var lock: UInt32 = 0
     /// Free slots and frames in the cache: atomic words, which change under the lock and are read
     /// without.
@@ -41,6 +33,20 @@ private struct SwapState {
 
 /// The swap areas of a machine and the frames that hold what is in them.
 struct SwapCache {
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let batches: LRUBatches
+        let workingset: Workingset
+        let memory: PhysicalMemory
+        let device: Device
+        let keepsBytes: Bool
+        /// What the areas hold, slot by slot; backed as it is used.
+        let stored: PhysicalMemory
+        let totalSlots: Int
+    }
+
+    private let parts: UnsafeMutablePointer<Parts>
     private let state: UnsafeMutablePointer<SwapState>
 
     init(
@@ -48,15 +54,17 @@ struct SwapCache {
         memory: PhysicalMemory, device: Device, keepsBytes: Bool
     ) {
         let slots = SwapSlots(areas: areas)
+        parts = .init(
+            holding: Parts(
+                frames: frames, batches: batches, workingset: workingset, memory: memory,
+                device: device, keepsBytes: keepsBytes,
+                stored: PhysicalMemory(frameCount: slots.count), totalSlots: slots.count))
         let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, slots.count))
         counts.initialize(repeating: 0, count: slots.count)
         let cached = UnsafeMutablePointer<PFN>.allocate(capacity: max(1, slots.count))
         cached.initialize(repeating: .none, count: slots.count)
         state = .init(
             holding: SwapState(
-                frames: frames, batches: batches, workingset: workingset, memory: memory,
-                device: device, keepsBytes: keepsBytes,
-                stored: PhysicalMemory(frameCount: slots.count), totalSlots: slots.count,
                 slots: slots, freeCount: UInt64(slots.count), counts: counts, cached: cached,
                 slotOfFrame: .allocate(capacity: slots.count > 0 ? frames.count : 1)))
         batches.lists.maySwap = slots.count > 0
@@ -65,6 +73,7 @@ struct SwapCache {
     /// Gives the memory back.
     func deallocate() {
         stored.deallocate()
+        parts.deallocate()
         state.pointee.slots.deallocate()
         state.pointee.counts.deallocate()
         state.pointee.cached.deallocate()
@@ -72,15 +81,15 @@ struct SwapCache {
         state.deallocate()
     }
 
-    private var frames: FrameTable { state.pointee.frames }
-    private var batches: LRUBatches { state.pointee.batches }
-    private var workingset: Workingset { state.pointee.workingset }
-    private var memory: PhysicalMemory { state.pointee.memory }
-    private var stored: PhysicalMemory { state.pointee.stored }
-    private var keepsBytes: Bool { state.pointee.keepsBytes }
-    var device: Device { state.pointee.device }
+    private var frames: FrameTable { parts.pointee.frames }
+    private var batches: LRUBatches { parts.pointee.batches }
+    private var workingset: Workingset { parts.pointee.workingset }
+    private var memory: PhysicalMemory { parts.pointee.memory }
+    private var stored: PhysicalMemory { parts.pointee.stored }
+    private var keepsBytes: Bool { parts.pointee.keepsBytes }
+    var device: Device { parts.pointee.device }
     /// How many slots there are.
-    var totalSlots: Int { state.pointee.totalSlots }
+    var totalSlots: Int { parts.pointee.totalSlots }
 
     @inline(__always)
     private var lock: SpinLock {
