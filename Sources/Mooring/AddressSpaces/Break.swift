@@ -89,7 +89,7 @@ extension AddressSpaces {
         if vma.start <= address { return true }
         guard vma.flags.contains(.growsDown) else { return false }
         let start = address.pageAligned
-        guard hasRoomToGrow(vma, to: start) else { return false }
+        guard start >= limits.lowestAddress, hasRoomToGrow(vma, to: start) else { return false }
         // LINUX: a stack with room to grow is prepared for pages before the limits are looked at;
         // none is populated, not even of a locked one.
         groups.prepare(vma, in: space, on: caller.cpu)
