@@ -55,7 +55,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
-            name: "Conformance", dependencies: ["Mooring", "Workloads"], swiftSettings: engine),
+            name: "Conformance", dependencies: ["Mooring", "Workloads", "CExplorer"],
+            swiftSettings: engine),
         .target(name: "CExplorer"),
         .target(name: "Explorer", dependencies: ["CExplorer"], swiftSettings: engine),
         .target(

@@ -16,8 +16,10 @@ void *explorer_current(void) { return current; }
 void explorer_set_current(void *value) { current = value; }
 
 static __thread uint8_t tag;
+static __thread uint8_t planted;
 
-uint8_t explorer_control(void) { return current == NULL ? 0 : (uint8_t)(tag + 1); }
+uint8_t explorer_control(void) { return current == NULL ? planted : (uint8_t)(tag + 1); }
+void explorer_plant(uint8_t value) { planted = value; }
 void explorer_set_tag(uint8_t value) { tag = value; }
 
 static explorer_arrival arrival;

@@ -33,14 +33,20 @@ package struct KnownDifference: Sendable {
 package enum KnownDifferences {
     package static let all: [KnownDifference] = [
         KnownDifference(
-            place: "madvise COLD, PAGEOUT, COLLAPSE",
-            kernel: "COLD and PAGEOUT act on the pages that they find on a list",
+            place: "madvise PAGEOUT of what is there, COLLAPSE where a huge page fits",
+            kernel: "PAGEOUT acts on the pages that it finds on a list",
             engine: "the same; COLLAPSE is checked, and changes nothing",
             reason:
                 "which pages those are depends on what else ran; huge pages are not built yet",
-            scope: .calls { call, _ in
-                guard case .madvise(_, let advice) = call else { return false }
-                return [.cold, .pageOut, .collapse].contains(advice)
+            scope: .calls { call, areas in
+                guard case .madvise(.absolute(let start, let length), let advice) = call,
+                    [.pageOut, .collapse].contains(advice)
+                else { return false }
+                let (end, wraps) = start.addingReportingOverflow(length)
+                let met = areas.overlapping(start, wraps ? .max : end)
+                return advice == .pageOut
+                    ? met.contains { $0.residentKilobytes > 0 }
+                    : met.contains { $0.holdsHugePage }
             }),
         KnownDifference(
             place: "mbind with MPOL_MF_MOVE or MOVE_ALL and a policy that names no node",

@@ -218,7 +218,7 @@ extension KernelSystem {
     /// madvise(2), around the helper's own areas where a span goes over them.
     ///
     /// The kernel goes on behind what is not mapped, as far as a span reaches, beyond the end of
-    /// what processes can map, and then says ENOMEM.
+    /// what processes can map, and then says ENOMEM; only populating ends at the first hole.
     private func madvise(_ span: Span, _ advice: Advice, _ helper: Helper) throws -> Outcome {
         let (start, length) = try absolute(span)
         func madvise(_ start: UInt64, _ length: UInt64) throws -> Outcome {
@@ -226,15 +226,18 @@ extension KernelSystem {
                 .madvise, start, length, UInt64(bitPattern: Int64(advice.rawValue))
             ).outcome
         }
-        let (end, wraps) = start.addingReportingOverflow(length)
+        // A length that wraps when it is rounded up to pages is an error, as is an odd address:
+        // those calls are made as they are.
+        let (end, wraps) = start.addingReportingOverflow((length &+ pageSize &- 1).pageAligned)
         let home = Helper.home
-        guard !wraps, start < home.lowerBound, end > home.upperBound else {
+        guard start.isPageAligned, !wraps, start < home.lowerBound, end > home.upperBound else {
             try refuseHome(start, length)
             return try madvise(start, length)
         }
         for piece in [start..<home.lowerBound, home.upperBound..<end] {
             let outcome = try madvise(piece.lowerBound, piece.upperBound - piece.lowerBound)
             guard outcome == .value(0) || outcome == .failed(.ENOMEM) else { return outcome }
+            if [.populateRead, .populateWrite].contains(advice) { break }
         }
         return .failed(.ENOMEM)
     }

@@ -46,6 +46,8 @@ package final class KernelSystem: MemorySystem {
     var knownSearchCeiling: UInt64?
     /// How many more bytes of files are brought into the page cache.
     private var cacheBudget: UInt64
+    /// What the kernel keeps of frames, once it was asked for.
+    private lazy var frameTables = KernelFrames()
 
     /// Starts the first helper.
     ///
@@ -315,6 +317,10 @@ package final class KernelSystem: MemorySystem {
             throw SystemFailure("\(path) ends before page 0x\(String(address, radix: 16)).")
         }
         return entries
+    }
+
+    package func frames(_ numbers: [UInt64]) throws -> [FrameWords]? {
+        frameTables?.words(of: numbers)
     }
 
     package func sample(of process: ProcessID) throws -> ProcessSample {

@@ -19,6 +19,9 @@ struct VerifyCommand: ParsableCommand {
             which mooring run --on both replays.
 
             The same seed, number of operations and jobs give the same work.
+
+            With --mutate the engine makes a mistake on purpose, which must be found. Only builds \
+            with the trait Exploration, and debug builds, can do that.
             """)
 
     @Option(help: "How many operations to compare.")
@@ -42,6 +45,14 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Where to write the scenarios that are found.", completion: .directory)
     var output = "."
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A mistake that the engine makes, or all, one after the other: \
+            \(Mutation.ofCalls.map { "\($0)" }.joined(separator: ", ")).
+            """, valueName: "mistake"))
+    var mutate: String?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -55,6 +66,9 @@ struct VerifyCommand: ParsableCommand {
         guard ops > 0 else { throw ValidationError("--ops counts operations.") }
         guard (1...256).contains(jobs) else { throw ValidationError("--jobs is from 1 to 256.") }
         _ = try chosenCalls()
+        if let mutate, MistakeHunt.mistakes(named: mutate) == nil {
+            throw ValidationError("There is no mistake \(mutate); --help lists them.")
+        }
     }
 
     private func chosenCalls() throws -> Set<CallKind> {
@@ -90,6 +104,9 @@ struct VerifyCommand: ParsableCommand {
                 return try EngineSystem(configuration)
             },
             referee: { try KernelSystem() })
+        if let mutate {
+            return try hunt(MistakeHunt.mistakes(named: mutate) ?? [], options, systems)
+        }
         let start = Date()
         let result: VerificationResult
         do {
@@ -107,6 +124,32 @@ struct VerifyCommand: ParsableCommand {
             result, options, host: host, seconds: seconds, scenarios: files)
         print(json ? try report.json() : report.text, terminator: "")
         if result.disagreements > 0 { throw ExitCode(1) }
+    }
+
+    /// Shows that mistakes are found.
+    private func hunt(
+        _ mistakes: [Mutation], _ options: VerificationOptions, _ systems: VerificationSystems
+    ) throws {
+        guard MistakeHunt.isPossible else {
+            throw CommandFailure(
+                "this build makes no mistakes; build with --traits Exploration for --mutate")
+        }
+        var hunts: [MistakeHunt] = []
+        for mistake in mistakes {
+            do {
+                let hunt = try MistakeHunt(mistake, options, on: systems)
+                if !json { print(hunt.line) }
+                hunts.append(hunt)
+            } catch {
+                throw CommandFailure("\(error)")
+            }
+        }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            print(String(decoding: try encoder.encode(hunts), as: UTF8.self))
+        }
+        if hunts.contains(where: { !$0.isFound }) { throw ExitCode(1) }
     }
 
     /// Writes what was found; returns the files' names.

@@ -326,6 +326,14 @@ package final class EngineSystem: MemorySystem {
             Region(address: address, length: UInt64(pages) * pageSize))
     }
 
+    package func frames(_ numbers: [UInt64]) throws -> [FrameWords]? {
+        numbers.flatMap { number in
+            let range = Int(number)..<Int(number) + 1
+            return zip(machine.kpageflags(range), machine.kpagecount(range))
+                .map { FrameWords(flags: $0, mapCount: $1) }
+        }
+    }
+
     package func text(_ view: MachineView) throws -> String {
         switch view {
         case .meminfo: machine.meminfo()

@@ -89,6 +89,10 @@ package protocol MemorySystem: AnyObject {
     /// The 64-bit entries of pagemap for the pages of a span of addresses.
     func pagemap(of process: ProcessID, address: UInt64, pages: Int) throws -> [UInt64]
 
+    /// What the machine keeps of frames, by the numbers that ``pagemap(of:address:pages:)`` shows;
+    /// `nil` where a host does not tell.
+    func frames(_ numbers: [UInt64]) throws -> [FrameWords]?
+
     /// The figures of a process that a run follows over time; cheap enough to ask often.
     func sample(of process: ProcessID) throws -> ProcessSample
 
@@ -105,6 +109,20 @@ extension MemorySystem {
     package var cpuCount: Int { 1 }
     package var remarks: [String] { [] }
     package func faultCounts() throws -> [FaultCount] { [] }
+    package func frames(_ numbers: [UInt64]) throws -> [FrameWords]? { nil }
+}
+
+/// What a machine keeps of a frame.
+package struct FrameWords: Hashable, Sendable {
+    /// The word of kpageflags.
+    package var flags: KernelPageFlags
+    /// The word of kpagecount: how many entries map it.
+    package var mapCount: UInt64
+
+    package init(flags: KernelPageFlags, mapCount: UInt64) {
+        self.flags = flags
+        self.mapCount = mapCount
+    }
 }
 
 /// How many faults of one kind there were.

@@ -28,9 +28,11 @@ void explorer_fiber_switch(void **save, void *to);
 void *explorer_current(void);
 void explorer_set_current(void *current);
 
-/// 0 on a thread without an exploration, else 1 more than what `explorer_set_tag` stored on it.
+/// What `explorer_plant` stored on a thread without an exploration, 0 without either; else 1 more
+/// than what `explorer_set_tag` stored on it.
 uint8_t explorer_control(void);
 void explorer_set_tag(uint8_t tag);
+void explorer_plant(uint8_t control);
 
 /// Told of every point that a thread with an exploration comes to. `site` is the address of the
 /// code that came to it.

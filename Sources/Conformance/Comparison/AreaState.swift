@@ -77,6 +77,18 @@ package struct AreaState: Equatable, Sendable {
         return shape
     }
 
+    /// Rss.
+    var residentKilobytes: UInt32 { Self.resident.map { figures[$0] } ?? 0 }
+
+    private static let resident = figureNames.firstIndex(of: "Rss")
+
+    /// Whether a huge page fits.
+    var holdsHugePage: Bool {
+        let hugePage: UInt64 = 2 << 20
+        let first = (start + hugePage - 1) & ~(hugePage - 1)
+        return first <= end && end - first >= hugePage
+    }
+
     /// The area as a span of addresses.
     var span: Span { .absolute(address: start, length: end - start) }
 }

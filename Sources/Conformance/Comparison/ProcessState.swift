@@ -15,6 +15,8 @@ package struct ProcessState: Sendable {
         case areas
         /// Each page besides: pagemap, mincore.
         case pages
+        /// What the machine keeps of each page's frame besides.
+        case frames
     }
 
     package var areas: [AreaState]
@@ -28,13 +30,17 @@ package struct ProcessState: Sendable {
     struct PageState: Equatable, Sendable {
         var address: UInt64
         var entry: UInt64
+        /// What the machine keeps of its frame, as far as it is compared; `nil` without one that
+        /// is known.
+        var frame: FrameWords?
     }
 
     /// Looks at a process.
+    ///
     package init(of process: ProcessID, on system: any MemorySystem, _ depth: Depth) throws {
         areas = [AreaState](smaps: try system.text(.smaps, of: process))
         status = StatusState(try system.text(.status, of: process))
-        guard depth == .pages else { return }
+        guard depth != .areas else { return }
         for area in areas {
             let count = min(Int((area.end - area.start) >> pageShift), Self.pageLimit)
             let entries = try system.pagemap(of: process, address: area.start, pages: count)
@@ -42,12 +48,31 @@ package struct ProcessState: Sendable {
                 pages.append(
                     PageState(
                         address: area.start + UInt64(index) << pageShift,
-                        entry: entry & Self.bits))
+                        entry: entry & (Self.bits | PagemapBits.frameMask)))
             }
             let span = Span.absolute(address: area.start, length: UInt64(count) << pageShift)
             residency.append(try system.perform(Operation(process, .mincore(span))))
         }
+        if depth == .frames { try lookAtFrames(of: system) }
+        for index in pages.indices { pages[index].entry &= Self.bits }
     }
+
+    /// Fills in what the machine keeps of the frames of present pages.
+    private mutating func lookAtFrames(of system: any MemorySystem) throws {
+        let present = pages.indices.filter { pages[$0].entry >> 63 == 1 }
+        let numbers = present.map { pages[$0].entry & PagemapBits.frameMask }
+        guard let words = try system.frames(numbers) else { return }
+        for (index, word) in zip(present, words) where !word.flags.contains(.zeroPage) {
+            pages[index].frame = FrameWords(
+                flags: word.flags.intersection(Self.frameFlags), mapCount: word.mapCount)
+        }
+    }
+
+    /// What is compared of a frame, besides how often it is mapped.
+    ///
+    /// Their sums are what the process has of the machine's AnonPages, Mapped and Shmem. Marks and
+    /// lists follow in batches of a CPU.
+    private static let frameFlags: KernelPageFlags = [.anonymous, .mapped]
 
     /// The pages of an area that are looked at one by one.
     private static let pageLimit = 512
@@ -187,6 +212,13 @@ extension ProcessState {
         let entries = [pages, truth.pages].map { list in
             list.first { $0.address == address }?.entry ?? 0
         }
+        if entries[0] == entries[1] {
+            return StateMismatch(
+                subject: "page 0x" + String(address, radix: 16), field: "frame",
+                values: [pages, truth.pages].map { list in
+                    Self.text(list.first { $0.address == address }?.frame)
+                })
+        }
         let span = Span.absolute(address: address, length: pageSize)
         return StateMismatch(
             subject: "page 0x" + String(address, radix: 16), field: "page",
@@ -202,6 +234,12 @@ extension ProcessState {
         ]
         let set = names.filter { entry >> $0.0 & 1 == 1 }.map(\.1)
         return set.isEmpty ? "absent" : set.joined(separator: " ")
+    }
+
+    private static func text(_ frame: FrameWords?) -> String {
+        guard let frame else { return "no frame" }
+        return (frame.flags.contains(.anonymous) ? "anonymous" : "of a file")
+            + ", mapped \(frame.mapCount) times"
     }
 
     private func residencyMismatch(with truth: ProcessState) -> StateMismatch? {

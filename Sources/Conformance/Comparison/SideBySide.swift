@@ -33,10 +33,16 @@ package struct SideBySide {
     private let referee: any MemorySystem
     private var living: [ProcessID] = []
     private var step = 0
+    /// Whether both tell what they keep of a frame.
+    package let showsFrames: Bool
 
     /// How many operations lie between two looks at each page of each process; outcomes, areas and
     /// figures of the process that acted are compared after each.
     package var checkInterval = 1
+    /// Whether outcomes alone are compared until everything is at last: much faster.
+    package var comparesOutcomesOnly = false
+    /// The mistake that the first system makes.
+    var mistake = PlantedMistake(nil)
     /// Called after each look at every process.
     package var audit: (() throws -> Void)?
     /// How many operations have been compared.
@@ -48,9 +54,10 @@ package struct SideBySide {
     /// What became of the last operation that both carried out.
     package private(set) var lastOutcome: Outcome?
 
-    package init(_ system: any MemorySystem, referee: any MemorySystem) {
+    package init(_ system: any MemorySystem, referee: any MemorySystem) throws {
         self.system = system
         self.referee = referee
+        showsFrames = try system.frames([]) != nil && referee.frames([]) != nil
     }
 
     /// Carries out one operation on both; one of a process that does not live is passed over.
@@ -70,7 +77,7 @@ package struct SideBySide {
             skipped[failure.description, default: 0] += 1
             return nil
         }
-        let outcome = try system.perform(operation)
+        let outcome = try mistake.during { try system.perform(operation) }
         compared += 1
         guard outcome == truth else {
             return Disagreement(
@@ -80,6 +87,7 @@ package struct SideBySide {
         }
         lastOutcome = outcome
         follow(operation, outcome)
+        if comparesOutcomesOnly { return nil }
         if step % checkInterval == checkInterval - 1 {
             return try compareAll(after: operation)
         }
@@ -118,8 +126,9 @@ package struct SideBySide {
 
     /// Compares all that every living process shows.
     package mutating func compareAll(after operation: Operation) throws -> Disagreement? {
+        let depth: ProcessState.Depth = showsFrames ? .frames : .pages
         for process in living {
-            if let found = try compare(process, .pages, after: operation) { return found }
+            if let found = try compare(process, depth, after: operation) { return found }
         }
         // ORDER: last. What a process shows says more of a mistake than a sum that is wrong, and is
         // of the same kind at whichever step it is looked for.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What random work can try of each call: the flags that have names, and the errors and signals
-// that can be had by arguments and by what is mapped (the manual pages name more, which take a
-// broken machine or another program).
+// that can be had by arguments and by what is mapped; and what it does not try, with the reason.
 
 import Mooring
 import Workloads
@@ -19,23 +18,69 @@ package struct CallCatalog: Sendable {
 
     let flags: [Flag]
     let outcomes: [OutcomeClass]
-    /// Whether it works on areas.
-    let meetsAreas: Bool
+    /// The kinds of areas and arguments that it can meet.
+    let kinds: AreaKinds
 
     private init(
-        _ flags: [Flag] = [], _ outcomes: [OutcomeClass] = [], meetsAreas: Bool = true
+        _ flags: [Flag] = [], _ outcomes: [OutcomeClass] = [], meets kinds: AreaKinds = .all
     ) {
         self.flags = flags
         self.outcomes = [.success] + outcomes
-        self.meetsAreas = meetsAreas
+        self.kinds = kinds
     }
+
+    /// Something of a call's manual page that random work leaves out.
+    package struct Untried: Sendable, Codable {
+        package let call: String
+        package let what: String
+        package let reason: String
+    }
+
+    /// What random work leaves out.
+    package static let untried: [Untried] = [
+        Untried(
+            call: "mmap", what: "MAP_HUGETLB",
+            reason: "takes a pool of huge pages, which the engine does not have"),
+        Untried(
+            call: "mmap", what: "MAP_SYNC of memory, which no file system looks at",
+            reason: "sets a mark (sf) that has no effect, and that the engine does not keep"),
+        Untried(
+            call: "mmap", what: "ENFILE, ENODEV, ETXTBSY, EBADF",
+            reason: "take files that are not there, or no files; mmap_files.scenario"),
+        Untried(
+            call: "madvise", what: "MADV_PAGEOUT of what is there",
+            reason: "a known difference"),
+        Untried(
+            call: "madvise", what: "MADV_HWPOISON, MADV_SOFT_OFFLINE",
+            reason: "take memory away from the host for good"),
+        Untried(
+            call: "mlock", what: "EAGAIN",
+            reason: "takes a machine without memory"),
+        Untried(
+            call: "mincore", what: "EFAULT", reason: "takes a vector that is not the driver's"),
+        Untried(
+            call: "move_pages", what: "EFAULT, ESRCH, E2BIG, EACCES",
+            reason: "are about arrays and other processes, not about memory"),
+        Untried(
+            call: "mbind", what: "EIO",
+            reason: "takes pages on two nodes; mbind.scenario"),
+        Untried(
+            call: "shmget", what: "all but private segments",
+            reason: "keys are the host's; one segment is there from the start"),
+        Untried(
+            call: "fork, exec", what: "ENOMEM, EAGAIN",
+            reason: "take a machine without memory, or too many processes"),
+        Untried(
+            call: "setlimit", what: "EPERM",
+            reason: "whoever runs this may be root; setrlimit.scenario"),
+    ]
 
     /// What there is to try of a call; `nil` for one that random work does not make.
     static subscript(call: CallKind) -> CallCatalog? { table[call] }
 
     private static let table: [CallKind: CallCatalog] = [
         .mmap: CallCatalog(
-            bits(Words.map, without: ["MAP_HUGETLB", "MAP_SYNC", "MAP_EXECUTABLE"])
+            bits(Words.map, without: ["MAP_HUGETLB"])
                 + bits(Words.protection, shift: 32, without: ["PROT_GROWSUP", "PROT_GROWSDOWN"]),
             errors(
                 .EACCES, .EAGAIN, .EEXIST, .EINVAL, .ENOMEM, .EOPNOTSUPP, .EOVERFLOW, .EPERM)),
@@ -44,40 +89,41 @@ package struct CallCatalog: Sendable {
         .mremap: CallCatalog(bits(Words.remap), errors(.EAGAIN, .EFAULT, .EINVAL, .ENOMEM)),
         .madvise: CallCatalog(
             numbers(Words.advice), errors(.EACCES, .EFAULT, .EINVAL, .ENOMEM)),
-        .brk: CallCatalog(meetsAreas: false),
+        .brk: CallCatalog(meets: []),
         .mincore: CallCatalog([], errors(.EINVAL, .ENOMEM)),
         .msync: CallCatalog(bits(Words.sync), errors(.EBUSY, .EINVAL, .ENOMEM)),
-        .mlock: CallCatalog([], errors(.EAGAIN, .EINVAL, .ENOMEM, .EPERM)),
+        .mlock: CallCatalog([], errors(.EINVAL, .ENOMEM, .EPERM)),
         .mlock2: CallCatalog(bits(Words.lock), errors(.EINVAL, .ENOMEM, .EPERM)),
         .munlock: CallCatalog([], errors(.EINVAL, .ENOMEM)),
         .mlockall: CallCatalog(
-            bits(Words.lockAll), errors(.EINVAL, .ENOMEM, .EPERM), meetsAreas: false),
-        .munlockall: CallCatalog(meetsAreas: false),
+            bits(Words.lockAll), errors(.EINVAL, .ENOMEM, .EPERM), meets: []),
+        .munlockall: CallCatalog(meets: []),
         .remapFilePages: CallCatalog([], errors(.EINVAL)),
-        .movePages: CallCatalog([], errors(.EINVAL, .ENODEV)),
-        .migratePages: CallCatalog([], errors(.EINVAL), meetsAreas: false),
+        .movePages: CallCatalog([], errors(.EINVAL, .ENODEV, .EPERM), meets: .ofAccesses),
+        .migratePages: CallCatalog([], errors(.EINVAL), meets: []),
         .mbind: CallCatalog([], errors(.EFAULT, .EINVAL)),
-        .ftruncate: CallCatalog([], errors(.EINVAL), meetsAreas: false),
-        .seal: CallCatalog(bits(Words.seals), errors(.EBUSY, .EPERM), meetsAreas: false),
-        .punchHole: CallCatalog([], errors(.EINVAL, .EFBIG, .EPERM), meetsAreas: false),
-        .readFile: CallCatalog(meetsAreas: false),
-        .writeFile: CallCatalog(meetsAreas: false),
-        .shmat: CallCatalog(bits(Words.attach), errors(.EINVAL)),
-        .shmdt: CallCatalog([], errors(.EINVAL)),
-        .shmLock: CallCatalog([], errors(.ENOMEM, .EPERM), meetsAreas: false),
+        .ftruncate: CallCatalog([], errors(.EINVAL), meets: []),
+        .seal: CallCatalog(bits(Words.seals), errors(.EBUSY, .EPERM), meets: []),
+        .punchHole: CallCatalog([], errors(.EINVAL, .EFBIG, .EPERM), meets: []),
+        .readFile: CallCatalog(meets: []),
+        .writeFile: CallCatalog(meets: []),
+        .shmat: CallCatalog(
+            bits(Words.attach), errors(.EACCES, .EAGAIN, .EINVAL, .ENOMEM), meets: .ofAddresses),
+        .shmdt: CallCatalog([], errors(.EINVAL), meets: .ofAddresses),
+        .shmLock: CallCatalog([], errors(.ENOMEM, .EPERM), meets: []),
         .access: CallCatalog(
             [("read", 0), ("write", 1), ("execute", 2)].map {
                 Flag(name: $0.0, bits: $0.1, mask: .max)
-            }, signals),
-        .store: CallCatalog([], signals),
-        .load: CallCatalog([], signals),
-        .spawn: CallCatalog(meetsAreas: false),
-        .fork: CallCatalog(meetsAreas: false),
-        .exec: CallCatalog(meetsAreas: false),
-        .exit: CallCatalog(meetsAreas: false),
-        .setLimit: CallCatalog(numbers(Words.resources), errors(.EINVAL), meetsAreas: false),
-        .setLockPrivilege: CallCatalog(meetsAreas: false),
-        .setAdministrator: CallCatalog(meetsAreas: false),
+            }, signals, meets: .ofAccesses),
+        .store: CallCatalog([], signals, meets: .ofAccesses),
+        .load: CallCatalog([], signals, meets: .ofAccesses),
+        .spawn: CallCatalog(meets: []),
+        .fork: CallCatalog(meets: []),
+        .exec: CallCatalog(meets: []),
+        .exit: CallCatalog(meets: []),
+        .setLimit: CallCatalog(numbers(Words.resources), errors(.EINVAL), meets: []),
+        .setLockPrivilege: CallCatalog(meets: []),
+        .setAdministrator: CallCatalog(meets: []),
     ]
 
     /// The calls that random work makes.

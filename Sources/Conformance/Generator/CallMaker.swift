@@ -26,7 +26,10 @@ struct CallMaker {
         case 118..<121: return .store(smallSpan(&random), seed: UInt64(random.below(1000)))
         case 121..<123: return .load(smallSpan(&random))
         case 123..<127: return .brk(.absolute(heapEnd(&random)))
-        case 127..<131: return .mincore(smallSpan(&random))
+        case 127..<131:
+            return random.isLikely(97)
+                ? .mincore(smallSpan(&random))
+                : .mincore(.absolute(address: address(&random), length: 0))
         case 131..<134: return .msync(span(&random), SyncFlags(rawValue: UInt32(random.below(9))))
         case 134..<140: return fileCall(&random)
         case 140..<144: return limit(&random)
@@ -78,7 +81,8 @@ struct CallMaker {
         }
         let extras: [(MapFlags, Int)] = [
             (.locked, 7), (.populate, 12), (.noReserve, 5), (.growsDown, 5), (.stack, 3),
-            (.nonBlock, 2), (.denyWrite, 2), (MapFlags(rawValue: 1 << 24), 1),
+            (.nonBlock, 2), (.denyWrite, 2), (.executable, 1), (.low32Bit, 1),
+            (.sync, file == WorkFiles.disk ? 3 : 0), (MapFlags(rawValue: 1 << 24), 1),
         ]
         for (flag, percent) in extras where random.isLikely(percent) { flags.insert(flag) }
         // On a host the helper's own areas lie below the top: a stack there would meet them.
@@ -135,7 +139,10 @@ struct CallMaker {
         let odd = random.isLikely(25) ? UInt64(random.below(4096)) : 0
         return switch random.below(5) {
         case 0, 1: .ftruncate(file, length: random.isLikely(3) ? .max : offset + pageSize + odd)
-        case 2: .punchHole(file, offset: offset + odd, length: length(&random))
+        case 2:
+            .punchHole(
+                file, offset: random.isLikely(2) ? 1 << 63 - pageSize : offset + odd,
+                length: length(&random))
         case 3: .readFile(file, offset: offset + odd, length: pageSize * 2)
         default:
             .writeFile(

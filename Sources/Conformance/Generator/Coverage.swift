@@ -67,11 +67,10 @@ package struct Coverage: Sendable {
             var never = catalog.flags.filter { flag in
                 !had.contains { $0.key.situation.flags & flag.mask == flag.bits }
             }.map(\.name)
-            if catalog.meetsAreas {
-                never += AreaKinds.names.enumerated()
-                    .filter { !kinds.contains(AreaKinds(rawValue: 1 << UInt32($0.offset))) }
-                    .map(\.element)
-            }
+            let missed = catalog.kinds.subtracting(kinds)
+            never += AreaKinds.names.enumerated()
+                .filter { missed.contains(AreaKinds(rawValue: 1 << UInt32($0.offset))) }
+                .map(\.element)
             never += catalog.outcomes.map(\.description).filter { outcomes[$0] == nil }
             return CallSummary(
                 call: call.rawValue, count: had.reduce(0) { $0 + $1.value },

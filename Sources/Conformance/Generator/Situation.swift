@@ -30,6 +30,12 @@ package struct AreaKinds: OptionSet, Hashable, Sendable {
     static let wrapping = AreaKinds(rawValue: 1 << 17)
     static let beyond = AreaKinds(rawValue: 1 << 18)
 
+    static let all = AreaKinds(rawValue: 1 << 19 - 1)
+    /// Those that pages can meet: none is no access.
+    static let ofAccesses = all.subtracting(.empty)
+    /// Those that an address without a length can meet.
+    static let ofAddresses = all.subtracting([.several, .empty, .wrapping])
+
     /// What reports call each, the lowest bit first.
     static let names: [String] = [
         "hole", "private anonymous", "shared memory", "private memory file", "shared disk file",

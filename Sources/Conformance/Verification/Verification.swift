@@ -30,6 +30,8 @@ package struct VerificationOptions: Sendable {
     package var checkInterval = 16
     /// How many disagreements are reduced; more are only counted.
     package var findingLimit = 10
+    /// A mistake that the engine is to make, in builds that can.
+    package var mutation: Mutation?
 
     package init() {}
 }
@@ -54,6 +56,8 @@ package struct VerificationResult: Sendable {
     /// How often each row of ``KnownDifferences`` kept a call from being made.
     package var excused: [Int] = KnownDifferences.all.map { _ in 0 }
     package var coverage = Coverage()
+    /// Whether what the machines keep of frames was compared.
+    package var comparedFrames = true
 
     package init() {}
 
@@ -64,6 +68,7 @@ package struct VerificationResult: Sendable {
         skipped.merge(other.skipped, uniquingKeysWith: +)
         for index in excused.indices { excused[index] += other.excused[index] }
         coverage.merge(other.coverage)
+        comparedFrames = comparedFrames && other.comparedFrames
     }
 }
 
@@ -83,10 +88,11 @@ package struct VerificationSystems: Sendable {
     }
 
     /// Both, with everything compared after each `interval` operations.
-    func sideBySide(interval: Int) throws -> SideBySide {
+    func sideBySide(interval: Int, mutation: Mutation?) throws -> SideBySide {
         let engine = try self.engine()
-        var sides = SideBySide(engine, referee: try referee())
+        var sides = try SideBySide(engine, referee: try referee())
         sides.checkInterval = interval
+        sides.mistake = PlantedMistake(mutation)
         sides.audit = { try engine.machine.audit() }
         return sides
     }
@@ -160,7 +166,8 @@ package struct Verification: Sendable {
         seed: UInt64, limit: Int, _ shared: Shared, _ result: inout VerificationResult
     ) throws {
         var random = SeededRandom(seed: seed)
-        var sides = try systems.sideBySide(interval: options.checkInterval)
+        var sides = try systems.sideBySide(
+            interval: options.checkInterval, mutation: options.mutation)
         let excused = Tally(count: KnownDifferences.all.count)
         var work = RandomWork(calls: options.calls) { call, areas in
             guard let row = KnownDifferences.row(refusing: call, in: areas) else { return false }
@@ -182,8 +189,11 @@ package struct Verification: Sendable {
             }
             report(sides.compared, shared)
         }
-        if found == nil, let last = operations.last { found = try sides.compareAll(after: last) }
+        if found == nil, let last = operations.last {
+            found = try sides.compareAll(after: last)
+        }
         result.compared += sides.compared
+        result.comparedFrames = result.comparedFrames && sides.showsFrames
         shared.compared.add(sides.compared, ordering: .relaxed)
         result.skipped.merge(sides.skipped, uniquingKeysWith: +)
         for (index, count) in excused.counts.enumerated() { result.excused[index] += count }
@@ -200,7 +210,7 @@ package struct Verification: Sendable {
             state.kinds.count < options.findingLimit && state.kinds.insert(found.kind).inserted
         }
         guard isNew else { return }
-        let reduction = Reduction(operations, found) { try disagreement($0) }
+        let reduction = Reduction(operations, found) { try disagreement($0, isQuick: $1) }
         result.findings.append(
             Finding(
                 seed: seed, disagreement: reduction.disagreement,
@@ -211,9 +221,13 @@ package struct Verification: Sendable {
         if compared % 64 == 0 { progress(shared.compared.load(ordering: .relaxed) + compared) }
     }
 
-    /// What two fresh systems disagree about after some operations.
-    private func disagreement(_ operations: [Operation]) throws -> Disagreement? {
-        var sides = try systems.sideBySide(interval: 1)
+    /// What two fresh systems disagree about after some operations; quickly if it is enough to look
+    /// at what processes show in the end.
+    private func disagreement(
+        _ operations: [Operation], isQuick: Bool = false
+    ) throws -> Disagreement? {
+        var sides = try systems.sideBySide(interval: 1, mutation: options.mutation)
+        sides.comparesOutcomesOnly = isQuick
         return try sides.run(operations)
     }
 }

@@ -33,6 +33,8 @@ package struct VerificationReport: Codable, Sendable {
     let skipped: [String: Int]
     let combinations: Int
     let coverage: [Coverage.CallSummary]
+    let notTried: [CallCatalog.Untried]
+    let framesCompared: Bool
 
     package init(
         _ result: VerificationResult, _ options: VerificationOptions, host: String,
@@ -57,6 +59,8 @@ package struct VerificationReport: Codable, Sendable {
         skipped = result.skipped
         combinations = result.coverage.combinationCount
         coverage = result.coverage.summaries(of: options.calls)
+        notTried = CallCatalog.untried
+        framesCompared = result.comparedFrames
     }
 
     /// The report as JSON.
@@ -85,6 +89,11 @@ package struct VerificationReport: Codable, Sendable {
         for (reason, count) in skipped.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("    \(count) skipped: \(reason)")
         }
+        if !framesCompared {
+            lines.append(
+                "  not compared    how often each frame is mapped: /proc/kpagecount takes "
+                    + "CAP_SYS_ADMIN")
+        }
         lines.append("")
         let width = coverage.map(\.call.count).max() ?? 0
         for call in coverage {
@@ -98,6 +107,8 @@ package struct VerificationReport: Codable, Sendable {
                     "\(indent)never: " + call.neverReached.joined(separator: ", "))
             }
         }
+        lines += ["", "  not tried:"]
+        lines += notTried.map { "    \($0.call): \($0.what): \($0.reason)" }
         for found in found {
             lines += [
                 "", "DISAGREEMENT about \(found.subject)", "  mooring   \(found.mooring)",

@@ -91,7 +91,7 @@ extension AddressSpaces {
         _ advice: Advice, _ vma: VMARef, from start: UInt64, to end: UInt64,
         _ gathering: inout Gathering, on cpu: CPU
     ) throws(Errno) {
-        let isLocked = vma.flags.contains(.locked)
+        let isLocked = vma.flags.contains(.locked) && !Mutation.discardsLocked.isActive
         if !vma.flags.isDisjoint(with: [.io, .pfnMapped]) || isLocked && advice != .dontNeedLocked {
             throw .EINVAL
         }

@@ -44,7 +44,7 @@ extension AddressSpaces {
         // What is locked already does not count twice.
         let end = start.addingReportingOverflow(size)
         let again =
-            end.overflow
+            end.overflow || Mutation.countsLockedTwice.isActive
             ? 0 : pagesLocked(from: start, to: end.partialValue, in: caller.space)
         guard caller.mayLock(total: locked + pages - again) else { throw .ENOMEM }
     }
@@ -92,7 +92,9 @@ extension AddressSpaces {
                 let total = space.pointer.pointee.totalPages
                 guard caller.mayLock(total: total) else { throw .ENOMEM }
             }
-            space.pointer.pointee.futureLock = flags.contains(.future) ? marks : []
+            if flags.contains(.future) || !Mutation.futureStays.isActive {
+                space.pointer.pointee.futureLock = flags.contains(.future) ? marks : []
+            }
             guard flags.contains(.current) else { return }
             applyLockToAll(marks, space, on: caller.cpu)
         }

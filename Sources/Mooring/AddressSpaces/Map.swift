@@ -121,6 +121,11 @@ extension AddressSpaces {
                 throw error
             }
         }
+        // LINUX: a file system is asked whether it can do MAP_SYNC when what was there has gone.
+        if flags.contains(.sync), !isAnonymous, file?.file.kind == .disk {
+            if isCharged { commitment.uncharge(pages) }
+            throw .EOPNOTSUPP
+        }
         // LINUX: what cannot be locked joins no neighbour while it was to be.
         let isApart = vmaFlags.contains(.droppable) && vmaFlags.contains(.locked)
         if isApart { vmaFlags.subtract(.lockMask) }
@@ -191,10 +196,10 @@ extension AddressSpaces {
         case MapFlags.shared.rawValue, MapFlags.sharedValidate.rawValue:
             if type == MapFlags.sharedValidate.rawValue,
                 flags.rawValue & ~MapFlags.known.rawValue != 0
+                    || flags.contains(.sync) && open.file.kind != .disk
             {
                 throw .EOPNOTSUPP
             }
-            if flags.contains(.sync) { throw .EOPNOTSUPP }
             if protection.contains(.write), !open.access.contains(.write) { throw .EACCES }
             guard open.access.contains(.read) else { throw .EACCES }
             vmaFlags.formUnion([.shared, .mayShare])
@@ -204,7 +209,6 @@ extension AddressSpaces {
                 vmaFlags.subtract([.mayWrite, .shared])
             }
         case MapFlags.private.rawValue:
-            if flags.contains(.sync) { throw .EOPNOTSUPP }
             guard open.access.contains(.read) else { throw .EACCES }
         default: throw .EINVAL
         }
@@ -384,6 +388,6 @@ extension MapFlags {
     /// Those without a name here are MAP_ABOVE4G, MAP_UNINITIALIZED, and sizes of huge pages.
     fileprivate static let known: MapFlags = [
         .sharedValidate, .fixed, .anonymous, .growsDown, .denyWrite, .executable, .locked,
-        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, MapFlags(rawValue: 0x7C00_00C0),
+        .noReserve, .populate, .nonBlock, .stack, .hugeTLB, .sync, MapFlags(rawValue: 0x7C00_00C0),
     ]
 }

@@ -129,7 +129,9 @@ extension AddressSpaces {
         changeProtection(
             of: merged, space, from: start, to: end, was: old, &rest.flushed, on: caller.cpu)
         // LINUX: shared memory, which a lock only reads, is as present as it was.
-        if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]) {
+        if isGain, new.contains(.locked), new.isDisjoint(with: [.lockOnFault, .shared]),
+            !Mutation.protectPopulatesNothing.isActive
+        {
             rest.populated.append(start..<end)
             // The kernel populates at once, and so decides the group before later areas change.
             groups.prepare(merged, in: space, on: caller.cpu)

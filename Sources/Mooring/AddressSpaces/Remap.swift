@@ -253,6 +253,8 @@ extension AddressSpaces {
                     !flags.isPrivateWritable || caller.mayGrowData(by: request.newPages)
                 else { throw .ENOMEM }
             }
+            // LINUX: whether a place may be used at all is looked at when what was there has gone.
+            if request.flags.contains(.fixed) { try checkLowest(caller, new) }
             // The destination may have been a part of the source's VMA, or with an old size of 0 all
             // of it.
             guard let vma = space.tree.find(request.address), vma.start <= request.address else {
@@ -284,10 +286,7 @@ extension AddressSpaces {
     private func placeMove(
         _ caller: Caller, _ vma: VMARef, _ request: RemapRequest
     ) throws(Errno) -> UInt64 {
-        if request.flags.contains(.fixed) {
-            try checkLowest(caller, request.newAddress)
-            return request.newAddress
-        }
+        if request.flags.contains(.fixed) { return request.newAddress }
         return try place(
             caller, request.flags.contains(.dontUnmap) ? request.newAddress : 0,
             request.newLength, vma.flags.contains(.shared) ? .shared : .private, file: vma.file,
@@ -339,11 +338,13 @@ extension AddressSpaces {
         for source: VMARef, _ request: RemapRequest, at new: UInt64, _ mode: RemapMode,
         _ space: AddressSpace, on cpu: CPU
     ) {
+        var flags = source.flags
+        if Mutation.remapForgetsOnFault.isActive { flags.remove(.lockOnFault) }
         // Without an anonymous page so far, the offset may follow the address.
         let mayRebase = source.file == nil && source.anonGroup == nil
         addVMA(
             NewVMA(
-                start: new, end: new + request.newLength, flags: source.flags,
+                start: new, end: new + request.newLength, flags: flags,
                 pageOffset: mayRebase
                     ? new >> pageShift : source.pageOffset(of: request.address),
                 file: source.file, attributes: source.attributes, source: source,

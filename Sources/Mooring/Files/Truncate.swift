@@ -24,7 +24,9 @@ struct Truncation {
         file.cacheLock.unlock(.pageCache, on: cpu)
         guard length < old, !Mutation.shrinksLast.isActive else { return }
         let first = ByteCount(length).pagesRoundedUp
-        take(file, from: first, through: .max, .truncatedPages, on: cpu)
+        let scope: UnmapScope =
+            Mutation.truncationSparesCopies.isActive ? .filePages : .truncatedPages
+        take(file, from: first, through: .max, scope, on: cpu)
         clearTail(of: file, from: length, on: cpu)
     }
 

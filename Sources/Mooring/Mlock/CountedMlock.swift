@@ -103,6 +103,8 @@ extension LRUBatches {
             return
         }
         cpu.count(.unevictableMunlocked)
+        // LINUX: a page of a segment that SHM_LOCK locks stays on the unevictable list. Here nobody
+        // knows the segment, and it becomes evictable.
         if frame.has(.unevictable) {
             lists.moveFromUnevictable(pfn, frame, node: node, on: cpu)
             cpu.count(.unevictableRescued)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mistakes that the engine can be told to make, each at the one place where a rule about the order
-// of CPUs holds. The explorer makes them to show that it would find them.
+// Mistakes that the engine can be told to make, each at the one place where a rule holds: most are
+// about the order of CPUs, which the explorer shows that it would find; the last few are about what
+// a single call does, which `mooring verify` shows that it would find.
 
-/// A mistake in the engine, made only while an explorer asks for it.
+/// A mistake in the engine, made only while somebody asks for it.
 package enum Mutation: UInt8, CaseIterable, Sendable {
     /// A frame's mark is looked at before the lock under which it is put on a list.
     case judgesBeforeLock
@@ -97,8 +98,26 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case evictsWithoutLooking
     /// The owner of a frame is plain memory, and nothing orders who sets it and who reads it.
     case ownerIsUnordered
+    /// mremap forgets that what it moves is locked on fault.
+    case remapForgetsOnFault
+    /// What mlockall says of the future stays when a later one says nothing of it.
+    case futureStays
+    /// mlock holds what is locked already against the limit once more.
+    case countsLockedTwice
+    /// MADV_DONTNEED takes the pages of locked memory away.
+    case discardsLocked
+    /// mprotect leaves locked memory that becomes writable as absent as it was.
+    case protectPopulatesNothing
+    /// Truncation leaves private copies of the pages that go mapped.
+    case truncationSparesCopies
 
-    /// Whether the engine is to make this mistake: never, unless an explorer on this thread of the
+    /// The mistakes that one process on one CPU shows.
+    package static let ofCalls: [Mutation] = [
+        .remapForgetsOnFault, .futureStays, .countsLockedTwice, .discardsLocked,
+        .protectPopulatesNothing, .truncationSparesCopies,
+    ]
+
+    /// Whether the engine is to make this mistake: never, unless somebody on this thread of the
     /// host asks for it, and the build is instrumented.
     @inline(__always)
     var isActive: Bool {

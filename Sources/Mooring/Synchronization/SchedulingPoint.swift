@@ -44,8 +44,8 @@ package enum SchedulingPoint {
         /// Called when a check fails, with what is wrong; returns only on a thread that is not
         /// controlled.
         package var fail: @convention(c) (UnsafePointer<CChar>) -> Void
-        /// 0 on a thread that is not controlled, else 1 more than the raw value of the active
-        /// ``Mutation``, or 1.
+        /// 0 on a thread that is not controlled and makes no mistake, else 2 more than the raw value
+        /// of the active ``Mutation``, or 1.
         package var control: @convention(c) () -> UInt8
 
         package init(

@@ -90,16 +90,17 @@ import Workloads
         #expect(summary.failureCount == 1)
     }
 
-    @Test(arguments: Mistake.allCases)
-    func `finds a mistake in a call`(_ mistake: Mistake) throws {
+    @Test(
+        .enabled(if: MistakeHunt.isPossible, "a build for explorations makes mistakes"),
+        arguments: Mutation.ofCalls)
+    func `finds a mistake in the engine within a minute`(_ mistake: Mutation) throws {
         let systems = VerificationSystems(
-            engine: { try Self.engine() },
-            referee: {
-                WrongSystem(try Self.engine()) { try mistake.perform($0, on: $1) }
-            })
-        let result = try Verification(Self.options(operations: 4000), on: systems).run()
-        let finding = try #require(result.findings.first)
-        #expect(finding.operations.count <= 12, "\(finding.text(referee: "a wrong system"))")
+            engine: { try Self.engine() }, referee: { try Self.engine() })
+        let hunt = try MistakeHunt(
+            mistake, Self.options(operations: 30_000), on: systems)
+        #expect(hunt.isFound)
+        #expect(hunt.seconds < 60)
+        #expect(hunt.operations <= 12, "\(hunt.line)")
     }
 
     @Test func `counts what a host cannot do, and goes on`() throws {
@@ -117,45 +118,6 @@ import Workloads
         let result = try Verification(options, on: systems).run()
         #expect(result.disagreements == 0)
         #expect(result.skipped["mlockall is forbidden here", default: 0] > 0)
-    }
-}
-
-/// A mistake that an engine could make in a call.
-enum Mistake: CaseIterable, CustomTestStringConvertible {
-    case mremapUnlocks
-    case mlockUpToAHoleLocksNothing
-    case forkKeepsLocks
-    case dontNeedDropsWhatIsLocked
-    case munmapLeavesALastPage
-
-    var testDescription: String { "\(self)" }
-
-    /// Carries an operation out, with the mistake.
-    func perform(_ operation: Operation, on system: EngineSystem) throws -> Outcome {
-        let outcome = try system.perform(operation)
-        let process = operation.process
-        switch (self, operation.call, outcome) {
-        case (.mremapUnlocks, .mremap(_, let length, _, _), .value(let address)):
-            let moved = Span.absolute(address: address, length: length)
-            _ = try system.perform(Operation(process, .munlock(moved)))
-        case (.mlockUpToAHoleLocksNothing, .mlock(let span), .failed(.ENOMEM)):
-            _ = try system.perform(Operation(process, .munlock(span)))
-        case (.forkKeepsLocks, .fork(let child, _), .value):
-            _ = try system.perform(Operation(child, .mlockall([.current, .onFault])))
-        case (.dontNeedDropsWhatIsLocked, .madvise(let span, .dontNeed), .failed(.EINVAL)):
-            return try system.perform(Operation(process, .madvise(span, .dontNeedLocked)))
-        case (.munmapLeavesALastPage, .munmap(.absolute(let address, let length)), .value)
-        where length > pageSize:
-            let last = Address.absolute((address + length - 1).pageAligned)
-            _ = try system.perform(
-                Operation(
-                    process,
-                    .mmap(
-                        address: last, length: pageSize, protection: .none,
-                        flags: [.private, .anonymous, .fixedNoReplace], file: nil, offset: 0)))
-        default: break
-        }
-        return outcome
     }
 }
 
