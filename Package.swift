@@ -94,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "ExperimentsTests", dependencies: ["Experiments"], swiftSettings: strict),
         .testTarget(
-            name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
+            name: "ReportsTests", dependencies: ["Reports", "Experiments", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "BenchmarksTests",
             dependencies: ["Benchmarks", "TestSupport"],

@@ -30,7 +30,7 @@ package struct Experiment: Sendable {
     }
 
     /// All experiments.
-    package static let all = [lockedExit, scanLocked, sparseLock]
+    package static let all = [lockedExit, scanLocked, sparseLock, soak]
 
     /// Carries it out.
     ///

@@ -24,13 +24,13 @@ struct ExploreCommand: ParsableCommand {
               mooring explore run --pairs                    every two calls at once
               mooring explore replay FILE                    a saved failure, step by step
 
-            Only a build with `--traits Exploration` stops at every atomic read and write, checks \
-            plain memory, and can make mistakes.
+            It needs a build with `--traits Exploration`, which stops at every atomic read and \
+            write, checks plain memory, and can make mistakes.
             """,
         subcommands: [ExploreList.self, ExploreRun.self, ExploreReplay.self])
 
-    /// What this program was built with, as far as it changes the points of a run.
-    static let build = SchedulingPoint.isInstrumented ? "instrumented" : "plain"
+    /// What a saved failure says of the build, which changes the points of a run.
+    static let build = "instrumented"
 }
 
 /// `mooring explore list`.
@@ -88,10 +88,7 @@ struct ExploreReplay: ParsableCommand {
         }
         guard saved.build == ExploreCommand.build else {
             throw CommandFailure(
-                """
-                \(file) was saved by \(saved.build == "plain" ? "a plain" : "an instrumented") \
-                build; repeat it with \(saved.build == "plain" ? "one" : "--traits Exploration")
-                """)
+                "\(file) was saved by a build of another kind, '\(saved.build)'; explore again")
         }
         let mutation = try saved.mutation.map { try ExploreRun.mutation($0) }
         let explorer = try Explorer(try EngineSubject(race, mutation: mutation))

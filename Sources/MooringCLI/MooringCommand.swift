@@ -34,8 +34,8 @@ struct MooringCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             RunCommand.self, VerifyCommand.self, ExploreCommand.self, RecordCommand.self,
-            ImportCommand.self, ExperimentCommand.self, BenchCommand.self, CountersCommand.self,
-            FlagsCommand.self,
+            ImportCommand.self, ExperimentCommand.self, MissesCommand.self, BenchCommand.self,
+            CountersCommand.self, FlagsCommand.self,
         ])
 }
 

@@ -20,18 +20,20 @@ package final class EngineSubject: Subject {
     /// The bytes that a machine's memory may take; they cost nothing until they are used.
     private static let arenaBytes = 512 << 20
 
-    /// Whether this build can make mistakes in the engine.
-    package static var canMakeMistakes: Bool { SchedulingPoint.isInstrumented }
+    /// Whether this build stops at every atomic read and write, and can make mistakes in the engine.
+    ///
+    /// One that stops at locks alone would try next to nothing, and call it all.
+    package static var isAvailable: Bool { SchedulingPoint.isInstrumented }
 
     /// Makes the machine of a race.
     ///
     /// - Throws: What the race throws when it is staged, or ``SceneFailure`` where the host has no
-    ///   memory, or where this build cannot make mistakes.
+    ///   memory, or where this build cannot explore.
     package init(_ race: Race, mutation: Mutation? = nil) throws {
-        if mutation != nil, !SchedulingPoint.isInstrumented {
+        guard EngineSubject.isAvailable else {
             throw SceneFailure(
-                "this build makes no mistakes; build with --traits Exploration to mutate the engine"
-            )
+                "this build passes over what CPUs read and write between locks; build with "
+                    + "--traits Exploration")
         }
         guard let arena = explorer_arena_create(EngineSubject.arenaBytes) else {
             throw SceneFailure("the host has no address space for a machine")

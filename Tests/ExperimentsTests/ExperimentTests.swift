@@ -9,6 +9,7 @@ private let small: [String: [String: [Int]]] = [
     "locked-exit": ["processes": [1, 4, 16], "pages": [40]],
     "scan-locked": ["memory": [64], "locked": [0, 80], "read": [4]],
     "sparse-lock": ["pages": [2048], "every": [32]],
+    "soak": ["operations": [20_000], "audit": [10_000]],
 ]
 
 @Suite struct ExperimentTests {

@@ -51,7 +51,7 @@ import Testing
         (saved("\"version\":1,", ""), "no 'version'"), (saved("\"0x1\"", "7"), "'schedule'"),
         (saved("0x1", "0x99999999999"), "is no schedule"), (saved("0x1", "99x1"), "is no schedule"),
         (saved(":1,", ":2,"), "version 2"), (saved("two-faults", "none"), "no race 'none'"),
-        (saved("instrumented", "plain"), "a plain build"), (saved(), "does not repeat"),
+        (saved("instrumented", "plain"), "of another kind"), (saved(), "does not repeat"),
     ])
     func `a file that is no failure, or none of this engine, is refused in a line`(
         _ text: String, _ why: String

@@ -7,7 +7,7 @@ import Testing
 @testable import Races
 
 /// What mistakes with the engine's own locks and records are found as.
-@Suite struct DetectorTests {
+@Suite(.enabled(if: EngineSubject.isAvailable)) struct DetectorTests {
     /// What a search finds in two CPUs that do something to a machine, each on its CPU.
     private func finding(
         _ first: @escaping @Sendable (Machine, CPU) -> Void,
@@ -86,7 +86,6 @@ import Testing
     }
 
     @Test(
-        .enabled(if: EngineSubject.canMakeMistakes),
         arguments: [
             ("first-run", Mutation.runsUnseen, "is freed while CPU 2 holds the translation"),
             ("copy-translation", .flushesFirst, "entry behind the translation"),

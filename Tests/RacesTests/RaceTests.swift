@@ -7,7 +7,7 @@ import Races
 import Testing
 
 /// The engine's races: nothing is found in the engine as it is, and every mistake is found.
-@Suite struct RaceTests {
+@Suite(.enabled(if: EngineSubject.isAvailable)) struct RaceTests {
     @Test(arguments: Race.all)
     func `a race ends well under every schedule within the bound`(_ race: Race) throws {
         let explorer = try Explorer(try EngineSubject(race))
@@ -18,7 +18,7 @@ import Testing
         #expect(report.points > 10)
     }
 
-    @Test(.enabled(if: EngineSubject.canMakeMistakes), arguments: Race.all)
+    @Test(arguments: Race.all)
     func `every mistake of a race is found, shrunk and repeated`(_ race: Race) throws {
         for mutation in race.mutations {
             let explorer = try Explorer(try EngineSubject(race, mutation: mutation))
@@ -51,7 +51,7 @@ import Testing
 
     /// The engine has changed since most of them were saved, so a schedule need not repeat; what it
     /// led to must be found.
-    @Test(.enabled(if: EngineSubject.canMakeMistakes), arguments: try savedFailures())
+    @Test(arguments: try savedFailures())
     func `what the engine once did wrong is found again`(_ saved: SavedFailure) throws {
         let race = try #require(Race.named(saved.subject))
         let mutation = try #require(

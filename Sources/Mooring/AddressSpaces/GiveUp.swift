@@ -25,6 +25,7 @@ extension AddressSpaces {
         var address = start
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let next = min(end, TableLevel.pmd.next(after: address))
+            let buffer = reclaim.isolated(cpu)
             var isolated = 0
             var isFile = false
             table.lock(on: cpu)
@@ -40,21 +41,24 @@ extension AddressSpaces {
                     _ = table.word(index).clearBits(Entry.accessed)
                     cooled.include(FlushRange(page..<address))
                 }
-                frame.clear(.referenced)
+                if frame.has(.referenced) { frame.clear(.referenced) }
                 switch haste {
                 case .leisure:
                     frame.counts.add(FrameRef.oneReference)
                     batches.requestTakingReference(.deactivate, entry.frame, on: cpu)
                 case .once:
-                    // RACE: who has isolated it decides what becomes of it.
-                    guard batches.isolate(entry.frame, frame, on: cpu) else { continue }
-                    frame.clear(.active)
-                    reclaim.isolated(cpu)[isolated] = entry.frame
+                    buffer[isolated] = entry.frame
                     isolated += 1
-                    isFile = !frame.has(.swapBacked)
                 }
             }
+            // RACE: who has isolated one decides what becomes of it.
+            isolated = batches.isolate(buffer, count: isolated, on: cpu)
             table.unlock(on: cpu)
+            for index in 0..<isolated {
+                let frame = frames[buffer[index]]
+                if frame.has(.active) { frame.clear(.active) }
+                isFile = !frame.has(.swapBacked)
+            }
             if isolated > 0 { reclaim.reclaimNow(isolated, isFile: isFile, on: cpu) }
         }
         tlb.flush(space, cooled, on: cpu)

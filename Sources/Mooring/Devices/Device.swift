@@ -46,21 +46,28 @@ struct Device {
     /// As many writes are under way at most; who wants one more waits for the oldest.
     static let depth = 1024
 
-    let frames: FrameTable
-    let batches: LRUBatches
-    let costs: CostTable
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let batches: LRUBatches
+        let costs: CostTable
+    }
+
+    private let parts: UnsafeMutablePointer<Parts>
     private let state: UnsafeMutablePointer<DeviceState>
 
-    init(frames: FrameTable, batches: LRUBatches, costs: CostTable) {
-        self.frames = frames
-        self.batches = batches
-        self.costs = costs
-        state = .allocate(capacity: 1)
-        state.initialize(to: DeviceState(queue: .allocate(capacity: Device.depth)))
+    init(_ parts: Parts) {
+        self.parts = .init(holding: parts)
+        state = .init(holding: DeviceState(queue: .allocate(capacity: Device.depth)))
     }
+
+    private var frames: FrameTable { parts.pointee.frames }
+    private var batches: LRUBatches { parts.pointee.batches }
+    var costs: CostTable { parts.pointee.costs }
 
     /// Gives the memory back.
     func deallocate() {
+        parts.deallocate()
         state.pointee.queue.deallocate()
         state.deallocate()
     }
@@ -111,7 +118,7 @@ struct Device {
                 let slot = (state.pointee.first + state.pointee.count) % Device.depth
                 (state.pointee.queue + slot).initialize(to: .init(pfn: pfn, end: end))
                 state.pointee.count += 1
-                pending.add(1)
+                pending.store(UInt64(state.pointee.count))
                 lock.unlock(.device, on: cpu)
                 return end
             }
@@ -145,31 +152,53 @@ struct Device {
         return true
     }
 
+    /// Waits for all writes that are under way.
+    func waitForAll(on cpu: CPU) {
+        lock.lock(.device, on: cpu)
+        let last = (state.pointee.first + state.pointee.count + Device.depth - 1) % Device.depth
+        let end = state.pointee.count > 0 ? state.pointee.queue[last].end : 0
+        lock.unlock(.device, on: cpu)
+        wait(until: end, on: cpu)
+    }
+
     private func endAll(until moment: UInt64, on cpu: CPU) {
-        while true {
-            lock.lock(.device, on: cpu)
-            let first = state.pointee.first
-            guard state.pointee.count > 0, state.pointee.queue[first].end <= moment else {
-                return lock.unlock(.device, on: cpu)
-            }
-            let pfn = state.pointee.queue[first].pfn
-            state.pointee.first = (first + 1) % Device.depth
-            state.pointee.count -= 1
-            lock.unlock(.device, on: cpu)
-            end(pfn, on: cpu)
+        let most = 32
+        withUnsafeTemporaryAllocation(of: PFN.self, capacity: most) { ended in
+            var count: Int
+            repeat {
+                count = 0
+                lock.lock(.device, on: cpu)
+                while count < most, state.pointee.count > 0,
+                    state.pointee.queue[state.pointee.first].end <= moment
+                {
+                    ended.initializeElement(
+                        at: count, to: state.pointee.queue[state.pointee.first].pfn)
+                    state.pointee.first = (state.pointee.first + 1) % Device.depth
+                    state.pointee.count -= 1
+                    count += 1
+                }
+                pending.store(UInt64(state.pointee.count))
+                lock.unlock(.device, on: cpu)
+                end(UnsafeMutableBufferPointer(rebasing: ended[..<count]), on: cpu)
+            } while count == most
         }
     }
 
-    private func end(_ pfn: PFN, on cpu: CPU) {
-        pending.subtract(1)
-        let frame = frames[pfn]
-        let zone = frame.zoneIndex
-        cpu.add(-1, to: .writeback, zone: zone)
-        cpu.add(1, to: .written, zone: zone)
-        let isWanted = frame.testAndClear(.reclaim)
-        frame.clear(.writeback)
-        if isWanted { batches.rotate(pfn, frame, on: cpu) }
-        batches.release(pfn, on: cpu)
+    private func end(_ ended: UnsafeMutableBufferPointer<PFN>, on cpu: CPU) {
+        // Those that reclaim waits for come first in the buffer.
+        var wanted = 0
+        for index in ended.indices {
+            let frame = frames[ended[index]]
+            let zone = frame.zoneIndex
+            cpu.add(-1, to: .writeback, zone: zone)
+            cpu.add(1, to: .written, zone: zone)
+            if frame.take([.writeback, .reclaim]).contains(.reclaim) {
+                ended.swapAt(wanted, index)
+                wanted += 1
+            }
+        }
+        batches.rotate(UnsafeMutableBufferPointer(rebasing: ended[..<wanted]), on: cpu)
+        for pfn in ended { batches.release(pfn, on: cpu) }
     }
 
     /// Visits the frames that are being written; the machine must be at rest.

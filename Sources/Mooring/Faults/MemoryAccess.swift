@@ -18,16 +18,48 @@ struct MemoryAccess {
         if start == .max { return (.segmentationUnmapped, start) }
         var address = start
         while address < end {
-            if let signal = touchRun(caller, &address, to: end, kind) {
-                return (signal, address.isCanonical ? address : 0)
+            let signal = touchRun(caller, &address, to: end, kind, address: { $0 }) {
+                // The next page, or past the end of the address space.
+                let next = $0.pageAligned &+ pageSize
+                return next == 0 ? end : next
             }
+            if let signal { return (signal, address.isCanonical ? address : 0) }
         }
         return nil
     }
 
+    /// Touches pages of a mapping, counted from `start`, in the order given, up to the first that
+    /// ends in a signal.
+    func touch(
+        _ caller: Caller, _ pages: UnsafeBufferPointer<UInt32>, from start: UInt64,
+        _ kind: AccessKind
+    ) -> (signal: Signal, address: UInt64)? {
+        let address = { (position: UInt64) in start + UInt64(pages[Int(position)]) << pageShift }
+        let end = UInt64(pages.count)
+        var position: UInt64 = 0
+        while position < end {
+            let signal = touchRun(
+                caller, &position, to: end, kind, address: address, next: { $0 + 1 })
+            if let signal { return (signal, address(position)) }
+        }
+        return nil
+    }
+
+    /// The frame that an address of an address space is mapped to; nil where an access would fault.
+    func frame(at address: UInt64, in space: AddressSpace) -> PFN? {
+        guard let table = tables.find(root: space.root, address) else { return nil }
+        let entry = table[TableLevel.pte.index(of: address)]
+        return entry.isPresent ? entry.frame : nil
+    }
+
     /// Touches pages under one hold of the address space's lock, as far as no stack has to grow.
+    ///
+    /// What is to be touched goes from one position to the `next`, up to `end`; each has an
+    /// `address`.
+    @inline(__always)
     private func touchRun(
-        _ caller: Caller, _ address: inout UInt64, to end: UInt64, _ kind: AccessKind
+        _ caller: Caller, _ position: inout UInt64, to end: UInt64, _ kind: AccessKind,
+        address: (UInt64) -> UInt64, next: (UInt64) -> UInt64
     ) -> Signal? {
         let space = caller.space
         let cpu = caller.cpu
@@ -39,11 +71,10 @@ struct MemoryAccess {
         let slot = space.slot(of: cpu)
         slot.validate(against: space)
         slot.noteRuns()
-        while address < end {
+        while position < end {
+            let address = address(position)
             if mark(address, kind, space, slot, on: cpu) {
-                // The next page, or past the end of the address space.
-                address = address.pageAligned &+ pageSize
-                if address == 0 { address = end }
+                position = next(position)
                 continue
             }
             switch faults.handle(address, kind, in: space, slot, on: cpu) {

@@ -192,23 +192,24 @@ extension PageCache {
         guard segmentLocks.unlock(segment, on: cpu) else { return }
         batches.drain(on: cpu)
         var position: UInt64 = 0
-        var found = InlineArray<64, PFN>(repeating: .none)
-        while true {
-            var count = 0
-            segment.cacheLock.lock(.pageCache, on: cpu)
-            while count < 64, let (offset, pfn) = segment.index.firstPresent(from: position) {
-                frames[pfn].counts.add(FrameRef.oneReference)
-                found[count] = pfn
-                count += 1
-                position = offset &+ 1
+        withUnsafeTemporaryAllocation(of: PFN.self, capacity: 64) { found in
+            while true {
+                var count = 0
+                segment.cacheLock.lock(.pageCache, on: cpu)
+                while count < 64, let (offset, pfn) = segment.index.firstPresent(from: position) {
+                    frames[pfn].counts.add(FrameRef.oneReference)
+                    found.initializeElement(at: count, to: pfn)
+                    count += 1
+                    position = offset &+ 1
+                }
+                segment.cacheLock.unlock(.pageCache, on: cpu)
+                cpu.count(.unevictableScanned, count)
+                for index in 0..<count {
+                    batches.rescue(found[index], on: cpu)
+                    batches.release(found[index], on: cpu)
+                }
+                if count < 64 { return }
             }
-            segment.cacheLock.unlock(.pageCache, on: cpu)
-            cpu.count(.unevictableScanned, count)
-            for index in 0..<count {
-                batches.rescue(found[index], on: cpu)
-                batches.release(found[index], on: cpu)
-            }
-            if count < 64 { return }
         }
     }
 }

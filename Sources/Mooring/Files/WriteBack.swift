@@ -42,22 +42,23 @@ struct WriteBack {
         cleanMappings(of: file, from: first, through: last, on: cpu)
         var end: UInt64?
         var position = first
-        var taken = InlineArray<64, PFN>(repeating: .none)
-        while true {
-            var count = 0
-            file.cacheLock.lock(.pageCache, on: cpu)
-            while count < 64, let (offset, pfn) = file.index.firstPresent(from: position),
-                offset <= last
-            {
-                position = offset &+ 1
-                if take(pfn, offset, of: file, on: cpu) {
-                    taken[count] = pfn
-                    count += 1
+        return withUnsafeTemporaryAllocation(of: PFN.self, capacity: 64) { taken in
+            while true {
+                var count = 0
+                file.cacheLock.lock(.pageCache, on: cpu)
+                while count < 64, let (offset, pfn) = file.index.firstPresent(from: position),
+                    offset <= last
+                {
+                    position = offset &+ 1
+                    if take(pfn, offset, of: file, on: cpu) {
+                        taken.initializeElement(at: count, to: pfn)
+                        count += 1
+                    }
                 }
+                file.cacheLock.unlock(.pageCache, on: cpu)
+                for index in 0..<count { end = device.write(taken[index], on: cpu) }
+                if count < 64 { return end }
             }
-            file.cacheLock.unlock(.pageCache, on: cpu)
-            for index in 0..<count { end = device.write(taken[index], on: cpu) }
-            if count < 64 { return end }
         }
     }
 

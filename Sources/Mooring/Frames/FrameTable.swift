@@ -62,6 +62,12 @@ struct FrameRef {
     @inline(__always)
     func testAndClear(_ flag: FrameFlags) -> Bool { flagsWord.testAndClear(flag.rawValue) }
 
+    /// Clears flags; returns those of all flags that were set before.
+    @inline(__always)
+    func take(_ flags: FrameFlags) -> FrameFlags {
+        FrameFlags(rawValue: flagsWord.fetchAndClear(flags.rawValue))
+    }
+
     /// Replaces all flags of a frame that nobody else can reach yet.
     @inline(__always)
     func resetFlags(_ flags: FrameFlags) {

@@ -398,21 +398,13 @@ struct LRUBatches {
         if let caches = tlb.caches {
             for index in 0..<count { caches.expectNone(to: pfns[index], on: cpu) }
         }
-        var lockedNode = -1
+        var nodes = NodeLock(lists: lists, cpu: cpu)
         for index in 0..<count {
             let frame = frames[pfns[index]]
-            if frame.has(.onLRU) {
-                let node = LRULists.node(ofZone: frame.zoneIndex)
-                if node != lockedNode {
-                    if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
-                    lists.lock(ofNode: node).lock(.lru, on: cpu)
-                    lockedNode = node
-                }
-                lists.unlink(frame, node: node, on: cpu)
-            }
+            if frame.has(.onLRU) { lists.unlink(frame, node: nodes.lock(of: frame), on: cpu) }
             clearForFree(frame, on: cpu)
         }
-        if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        nodes.unlock()
         allocator.free(UnsafeBufferPointer(start: pfns, count: count), on: cpu)
     }
 

@@ -29,6 +29,7 @@ extension LRUBatches {
         var taken = 0
         var scanned = 0
         var looked = 0
+        var tally = IsolationTally(cpu: cpu)
         lists.lock(ofNode: node).lock(.lru, on: cpu)
         defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
         let length = lists.count(list, node: node)
@@ -55,27 +56,36 @@ extension LRUBatches {
                 continue
             }
             lists.unlink(frame, node: node, on: cpu)
-            cpu.add(
-                1, to: list.isFile ? .isolatedFile : .isolatedAnon, zone: frame.zoneIndex)
+            tally.note(1, isFile: list.isFile, zone: frame.zoneIndex)
             buffer[taken] = pfn
             taken += 1
         }
+        tally.end()
         return (taken, scanned)
     }
 
-    /// Takes one frame, which the caller holds a reference to, off its list.
+    /// Takes frames, which the caller keeps alive, off their lists.
     ///
-    /// - Returns: `false` if it is on none, or on the unevictable one.
-    func isolate(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) -> Bool {
-        let node = LRULists.node(ofZone: frame.zoneIndex)
-        lists.lock(ofNode: node).lock(.lru, on: cpu)
-        defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
-        // RACE: another holder has it, or a batch has not been drained. It stays where it is.
-        guard !frame.has(.unevictable), frame.testAndClear(.onLRU) else { return false }
-        lists.unlink(frame, node: node, on: cpu)
-        noteIsolated(frame, 1, on: cpu)
-        frame.counts.add(FrameRef.oneReference)
-        return true
+    /// - Returns: How many there are left in the buffer, one reference each: the others are on no
+    ///   list, or on the unevictable one.
+    func isolate(_ buffer: UnsafeMutablePointer<PFN>, count: Int, on cpu: CPU) -> Int {
+        var taken = 0
+        var tally = IsolationTally(cpu: cpu)
+        var nodes = NodeLock(lists: lists, cpu: cpu)
+        for index in 0..<count {
+            let frame = frames[buffer[index]]
+            let node = nodes.lock(of: frame)
+            // RACE: another holder has it, or a batch has not been drained. It stays where it is.
+            guard !frame.has(.unevictable), frame.testAndClear(.onLRU) else { continue }
+            lists.unlink(frame, node: node, on: cpu)
+            tally.note(1, frame)
+            frame.counts.add(FrameRef.oneReference)
+            buffer[taken] = buffer[index]
+            taken += 1
+        }
+        nodes.unlock()
+        tally.end()
+        return taken
     }
 
     /// Counts a frame as isolated, or not any more.
@@ -91,18 +101,14 @@ extension LRUBatches {
 
     /// Puts isolated frames back on the lists that their flags name, and drops the references.
     func putBack(_ buffer: UnsafeMutablePointer<PFN>, count: Int, on cpu: CPU) {
-        var lockedNode = -1
+        var tally = IsolationTally(cpu: cpu)
+        var nodes = NodeLock(lists: lists, cpu: cpu)
         for index in 0..<count {
             let pfn = buffer[index]
             let frame = frames[pfn]
-            let node = LRULists.node(ofZone: frame.zoneIndex)
             let wasMarked = Mutation.putsBackUnseen.isActive && frame.has(.mlocked)
-            if node != lockedNode {
-                if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
-                lists.lock(ofNode: node).lock(.lru, on: cpu)
-                lockedNode = node
-            }
-            noteIsolated(frame, -1, on: cpu)
+            let node = nodes.lock(of: frame)
+            tally.note(-1, frame)
             let isMarked = Mutation.putsBackUnseen.isActive ? wasMarked : frame.has(.mlocked)
             if isMarked || frame.has(.unevictable) {
                 // Its count starts at 0: what it was is not known here, and low is right.
@@ -113,7 +119,8 @@ extension LRUBatches {
                 lists.add(pfn, frame, node: node, on: cpu)
             }
         }
-        if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        nodes.unlock()
+        tally.end()
         for index in 0..<count { release(buffer[index], on: cpu) }
     }
 
@@ -159,16 +166,84 @@ extension LRUBatches {
         lists.add(pfn, frame, node: node, on: cpu)
     }
 
-    /// Moves an inactive frame to the tail of its list, to be reclaimed next.
-    func rotate(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        let node = LRULists.node(ofZone: frame.zoneIndex)
-        lists.lock(ofNode: node).lock(.lru, on: cpu)
-        defer { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
-        let flags = frame.flags
-        guard flags.contains(.onLRU), flags.isDisjoint(with: [.active, .unevictable]) else {
-            return
+    /// Moves inactive frames to the tails of their lists, to be reclaimed next.
+    func rotate(_ pfns: UnsafeMutableBufferPointer<PFN>, on cpu: CPU) {
+        var nodes = NodeLock(lists: lists, cpu: cpu)
+        for pfn in pfns {
+            let frame = frames[pfn]
+            let node = nodes.lock(of: frame)
+            let flags = frame.flags
+            guard flags.contains(.onLRU), flags.isDisjoint(with: [.active, .unevictable]) else {
+                continue
+            }
+            lists.moveToTail(pfn, frame, of: LRUList(of: flags), node: node)
+            cpu.count(.pgrotated)
         }
-        lists.moveToTail(pfn, frame, of: LRUList(of: flags), node: node)
-        cpu.count(.pgrotated)
+        nodes.unlock()
+    }
+}
+
+/// How many frames are isolated, or not any more: added up over frames of one zone and kind.
+struct IsolationTally {
+    let cpu: CPU
+    private var zone = 0
+    private var isFile = false
+    private var amount = 0
+
+    init(cpu: CPU) { self.cpu = cpu }
+
+    /// Counts a frame.
+    @inline(__always)
+    mutating func note(_ change: Int, _ frame: FrameRef) {
+        note(change, isFile: !frame.has(.swapBacked), zone: frame.zoneIndex)
+    }
+
+    @inline(__always)
+    mutating func note(_ change: Int, isFile: Bool, zone: Int) {
+        if zone != self.zone || isFile != self.isFile {
+            end()
+            self.zone = zone
+            self.isFile = isFile
+        }
+        amount += change
+    }
+
+    /// Hands on what was added up.
+    mutating func end() {
+        if amount != 0 { cpu.add(amount, to: isFile ? .isolatedFile : .isolatedAnon, zone: zone) }
+        amount = 0
+    }
+}
+
+/// The lock of one node's lists, kept from one frame to the next as long as they are of one node.
+struct NodeLock {
+    let lists: LRULists
+    let cpu: CPU
+    private var node = -1
+
+    init(lists: LRULists, cpu: CPU) {
+        self.lists = lists
+        self.cpu = cpu
+    }
+
+    /// Takes the lock of a frame's node, and gives another's back.
+    ///
+    /// - Returns: The node.
+    @inline(__always)
+    mutating func lock(of frame: FrameRef) -> Int {
+        let wanted = LRULists.node(ofZone: frame.zoneIndex)
+        if wanted != node {
+            unlock()
+            lists.lock(ofNode: wanted).lock(.lru, on: cpu)
+            node = wanted
+        }
+        return wanted
+    }
+
+    /// Gives the lock back.
+    @inline(__always)
+    mutating func unlock() {
+        if node >= 0 { lists.lock(ofNode: node).unlock(.lru, on: cpu) }
+        node = -1
     }
 }

@@ -15,12 +15,12 @@ public struct CostTable: Sendable {
     public var devicePage: UInt64 = 2_048
 
     /// Unmapping a page of a file when a process exits, in nanoseconds: measured on this engine, as
-    /// what follows, by the experiment `locked-exit`.
-    public var unmapPage: UInt64 = 30
+    /// what follows, by the experiment `locked-exit` with 8 processes.
+    public var unmapPage: UInt64 = 20
     /// What it adds to walk from the frame to those who map it.
-    public var reverseMapWalk: UInt64 = 80
+    public var reverseMapWalk: UInt64 = 50
     /// What each VMA on the way adds.
-    public var reverseMapStep: UInt64 = 12
+    public var reverseMapStep: UInt64 = 10
 
     /// The defaults.
     public init() {}

@@ -34,10 +34,14 @@ extension Machine {
     /// How many frames reclaim has freed.
     package var framesReclaimed: Int { total(.pgstealAnon) + total(.pgstealFile) }
 
+    /// How much of the swap areas is taken.
+    public var swapInUse: ByteCount { .pages(UInt64(swap.totalSlots - swap.freeSlots)) }
+
     /// Waits, on CPU 0, for everything that is being written.
     package func endWrites() {
         withCPU(0) { cpu in
-            while spaces.reclaim.waitForWrite(on: cpu) {}
+            device.waitForAll(on: cpu)
+            swap.device.waitForAll(on: cpu)
         }
     }
 

@@ -65,9 +65,11 @@ public final class Machine: @unchecked Sendable {
                 frames: frames, lists: lists, allocator: allocator, tlb: tlb,
                 mlockDesign: configuration.mlockDesign))
         let supply = FrameSupply(allocator: allocator)
-        let device = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let device = Device(
+            .init(frames: frames, batches: batches, costs: configuration.costs))
         let workingset = Workingset(lists: lists)
-        let swapDevice = Device(frames: frames, batches: batches, costs: configuration.costs)
+        let swapDevice = Device(
+            .init(frames: frames, batches: batches, costs: configuration.costs))
         let swap = SwapCache(
             areas: configuration.swap.map { Int($0.bytes >> pageShift) }, frames: frames,
             batches: batches, workingset: workingset, memory: memory, device: swapDevice,
@@ -95,7 +97,7 @@ public final class Machine: @unchecked Sendable {
         let counts = MapCounts(frames: frames, batches: batches)
         let groups = AnonGroups()
         let map = ReverseMap(
-            frames: frames, tables: tables, groups: groups, cache: cache, counts: counts)
+            .init(frames: frames, tables: tables, groups: groups, cache: cache, counts: counts))
         let unmapper = Unmapper(.init(map: map, swap: swap, tlb: tlb))
         let faults = FaultHandler(
             .init(
@@ -169,6 +171,7 @@ public final class Machine: @unchecked Sendable {
         cache.files.deallocate()
         cache.segmentLocks.deallocate()
         cache.deallocate()
+        spaces.reclaim.map.deallocate()
         spaces.reclaim.deallocate()
         spaces.outOfMemory.deallocate()
         device.deallocate()

@@ -155,6 +155,22 @@ extension Machine.Task {
         if let stopped { throw AccessFailure(signal: stopped.signal, address: stopped.address) }
     }
 
+    /// Touches pages of a region, counted from its first, in the order given.
+    ///
+    /// - Throws: The signal that the first forbidden or impossible access ends in.
+    package func access(
+        _ pages: UnsafeBufferPointer<UInt32>, of region: Region, _ kind: AccessKind
+    ) throws(AccessFailure) {
+        let stopped = enter { machine.access.touch($0, pages, from: region.address, kind) }
+        if let stopped { throw AccessFailure(signal: stopped.signal, address: stopped.address) }
+    }
+
+    /// A way to read a region of a file of which so many pages stay in memory: those that were read
+    /// last.
+    package func leastRecentlyUsed(of region: Region, keeping limit: Int) -> ExactLRU {
+        ExactLRU(self, region, limit: limit)
+    }
+
     /// Writes bytes; on a machine without contents only the faults happen.
     public func write(_ bytes: [UInt8], at address: UInt64) throws(AccessFailure) {
         guard machine.configuration.contents == .bytes else {

@@ -34,6 +34,8 @@ extension Reclaimer {
     func reclaimIsolated(_ count: Int, _ round: inout ReclaimRound, on cpu: CPU) {
         let buffer = isolated(cpu)
         let freed = unreachable(cpu)
+        let uses = uses(cpu)
+        if !round.ignoresUse { takeUses(of: buffer, count, into: uses, on: cpu) }
         var owners = OwnerMemo(map: map, cpu: cpu)
         var kept = 0
         var freedCount = 0
@@ -42,7 +44,8 @@ extension Reclaimer {
             let pfn = buffer[index]
             let frame = frames[pfn]
             let isFile = !frame.has(.swapBacked)
-            switch judge(pfn, frame, &owners, &round, on: cpu) {
+            switch judge(pfn, frame, round.ignoresUse ? nil : uses[index], &owners, &round, on: cpu)
+            {
             case .unreachable:
                 cpu.add(-1, to: isFile ? .isolatedFile : .isolatedAnon, zone: frame.zoneIndex)
                 freed[freedCount] = pfn
@@ -68,5 +71,22 @@ extension Reclaimer {
         cpu.count(round.agent.stealEvent, freedCount)
         cpu.count(.pgstealFile, freedFiles)
         cpu.count(.pgstealAnon, freedCount - freedFiles)
+    }
+
+    /// Asks who has used each of the frames that this CPU has isolated: nil for those that nobody
+    /// maps, or that are judged by something else.
+    private func takeUses(
+        of buffer: UnsafeMutablePointer<PFN>, _ count: Int,
+        into uses: UnsafeMutablePointer<FrameUse?>, on cpu: CPU
+    ) {
+        var walk = UseWalk(map: map, batches: batches, cpu: cpu)
+        for index in 0..<count {
+            let frame = frames[buffer[index]]
+            let isAsked =
+                frame.mapCount > 0 && frame.flags.isDisjoint(with: [.mlocked, .writeback])
+            (uses + index).initialize(
+                to: isAsked ? walk.takeAccesses(of: buffer[index], frame) : nil)
+        }
+        walk.end()
     }
 }

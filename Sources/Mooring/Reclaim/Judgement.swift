@@ -14,10 +14,12 @@ extension Reclaimer {
     }
 
     /// Judges a frame, and takes it from its owner if it can be had.
+    ///
+    /// `use` is who has used it while it was mapped, unless the round ignores that.
     @inline(__always)
     func judge(
-        _ pfn: PFN, _ frame: FrameRef, _ owners: inout OwnerMemo, _ round: inout ReclaimRound,
-        on cpu: CPU
+        _ pfn: PFN, _ frame: FrameRef, _ use: FrameUse?, _ owners: inout OwnerMemo,
+        _ round: inout ReclaimRound, on cpu: CPU
     ) -> Verdict {
         let flags = frame.flags
         // RACE: locked since it was isolated. `putBack` sees the mark too.
@@ -28,14 +30,17 @@ extension Reclaimer {
             return flags.contains(.swapCached)
                 ? swapOut(pfn, frame, nil, &round, on: cpu) : .keep
         }
+        if frame.mapCount > 0, !round.ignoresUse, let verdict = judgeUse(frame, flags, use) {
+            return verdict
+        }
         guard let owner = owners.owner(of: frame) else {
             // RACE: its last mapping or its file is going. Whoever takes them away drops a
             // reference; ours goes with putting it back, and the last of the two frees it.
             return .keep
         }
-        if frame.mapCount > 0 {
-            if let verdict = judgeUse(pfn, frame, flags, owner, round, on: cpu) { return verdict }
-        } else if flags.contains(.referenced), flags.contains(.swapBacked), !round.ignoresUse {
+        if frame.mapCount == 0, flags.contains(.referenced), flags.contains(.swapBacked),
+            !round.ignoresUse
+        {
             frame.clear(.referenced)
             return .activate
         }
@@ -70,12 +75,10 @@ extension Reclaimer {
     /// Once it stays inactive, to be asked again; twice, or by several, or as code, it is activated.
     @inline(__always)
     private func judgeUse(
-        _ pfn: PFN, _ frame: FrameRef, _ flags: FrameFlags, _ owner: FrameOwner,
-        _ round: ReclaimRound, on cpu: CPU
+        _ frame: FrameRef, _ flags: FrameFlags, _ use: FrameUse?
     ) -> Verdict? {
-        if round.ignoresUse { return nil }
-        let use = map.takeAccesses(of: pfn, frame, owner: owner, batches: batches, on: cpu)
-        if use.isLocked { return .keep }
+        // RACE: mapped since it was asked about.
+        guard let use, !use.isLocked else { return .keep }
         guard use.accesses > 0 else {
             frame.clear(.referenced)
             return nil

@@ -37,12 +37,15 @@ struct Reclaimer {
     private let parts: UnsafeMutablePointer<Parts>
     /// One buffer of isolated frames and one of frames to free for each CPU.
     private let buffers: UnsafeMutablePointer<PFN>
+    /// For each CPU who has used the frames that it has isolated.
+    private let uses: UnsafeMutablePointer<FrameUse?>
     let daemons: UnsafeMutablePointer<ReclaimDaemonState>
 
     init(_ parts: Parts) {
         self.parts = .allocate(capacity: 1)
         self.parts.initialize(to: parts)
         buffers = .allocate(capacity: 2 * Reclaimer.batch * parts.cpuCount)
+        uses = .allocate(capacity: Reclaimer.batch * parts.cpuCount)
         let nodes = parts.batches.lists.nodeCount
         daemons = .allocate(capacity: nodes)
         daemons.initialize(repeating: ReclaimDaemonState(), count: nodes)
@@ -51,6 +54,7 @@ struct Reclaimer {
     /// Gives its own memory back; the parts are the machine's.
     func deallocate() {
         buffers.deallocate()
+        uses.deallocate()
         daemons.deallocate()
         parts.deallocate()
     }
@@ -90,6 +94,12 @@ struct Reclaimer {
     @inline(__always)
     func unreachable(_ cpu: CPU) -> UnsafeMutablePointer<PFN> {
         isolated(cpu) + Reclaimer.batch
+    }
+
+    /// Who has used the frames that a CPU has isolated.
+    @inline(__always)
+    func uses(_ cpu: CPU) -> UnsafeMutablePointer<FrameUse?> {
+        uses + Reclaimer.batch * cpu.index
     }
 
     // MARK: Rounds

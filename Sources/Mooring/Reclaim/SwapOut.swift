@@ -18,12 +18,11 @@ extension Reclaimer {
             guard owner != nil, swap.totalSlots > 0, swap.makeRoom(for: pfn, frame, on: cpu) else {
                 return .activate
             }
-            // What is in the slot is not this page yet.
-            frame.set(.dirty)
         }
+        var isNamed = !frame.has(.anonymous)
         if frame.mapCount > 0 {
             guard let owner else { return .keep }
-            switch unmap(pfn, frame, owner, on: cpu) {
+            switch unmap(pfn, frame, owner, &isNamed, on: cpu) {
             case .unmapped: break
             case .locked:
                 swap.dropIfUnused(pfn, frame, on: cpu)
@@ -33,10 +32,10 @@ extension Reclaimer {
                 return .activate
             }
         }
-        // RACE: exit may have taken the last mapping before the slot was there. Nobody would ever
-        // ask for it, nor give it back.
-        if frame.has(.anonymous), swap.dropIfUnused(pfn, frame, on: cpu) { return .keep }
         if frame.has(.dirty) {
+            // RACE: exit may have taken the last mapping before the slot was there. Nobody would
+            // ever ask for it, nor give it back.
+            if !isNamed, swap.dropIfUnused(pfn, frame, on: cpu) { return .keep }
             guard swap.write(pfn, frame, on: cpu) else {
                 swap.dropIfUnused(pfn, frame, on: cpu)
                 return .activate
@@ -51,18 +50,19 @@ extension Reclaimer {
         return swap.evict(pfn, frame, on: cpu) ? .unreachable : .keep
     }
 
+    /// Takes a frame's mappings away; says in `isNamed` whether an entry came to name its slot.
     private func unmap(
-        _ pfn: PFN, _ frame: FrameRef, _ owner: FrameOwner, on cpu: CPU
+        _ pfn: PFN, _ frame: FrameRef, _ owner: FrameOwner, _ isNamed: inout Bool, on cpu: CPU
     ) -> Eviction {
         switch owner {
         case .file: unmapEverywhere(pfn, frame, owner, on: cpu)
-        case .group: replaceMappings(pfn, frame, owner, on: cpu)
+        case .group: replaceMappings(pfn, frame, owner, &isNamed, on: cpu)
         }
     }
 
     /// Puts swapped entries in the place of all that map an anonymous frame.
     private func replaceMappings(
-        _ pfn: PFN, _ frame: FrameRef, _ owner: FrameOwner, on cpu: CPU
+        _ pfn: PFN, _ frame: FrameRef, _ owner: FrameOwner, _ isNamed: inout Bool, on cpu: CPU
     ) -> Eviction {
         var isLocked = false
         map.forEachPlace(of: pfn, frame, owner: owner, on: cpu) { place in
@@ -71,6 +71,7 @@ extension Reclaimer {
                 return false
             }
             guard let slot = swap.retainSlot(of: pfn, frame, on: cpu) else { return false }
+            isNamed = true
             place.space.notePeak()
             tlb.beginWithdrawal(in: place.space)
             // The mark says of this one mapping that it is all there is.
@@ -81,7 +82,7 @@ extension Reclaimer {
                     Entry(swapSlot: slot, isExclusive: isExclusive).bits))
             if final.isDirty { frame.set(.dirty) }
             place.space.slot(of: cpu).swapped.add(1)
-            finish(place, pfn, frame, .anonymous, on: cpu)
+            finish(place, frame, .anonymous, on: cpu)
             return true
         }
         if isLocked { return .locked }

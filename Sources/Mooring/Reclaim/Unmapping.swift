@@ -32,7 +32,7 @@ extension Reclaimer {
             let final = place.table.take(place.index)
             place.table.frame.liveEntries -= 1
             if final.isDirty { frame.markDirty(on: cpu) }
-            finish(place, pfn, frame, kind, on: cpu)
+            finish(place, frame, kind, on: cpu)
             return true
         }
         if isLocked { return .locked }
@@ -59,24 +59,22 @@ extension Reclaimer {
             }
             place.space.notePeak()
             place.table.frame.liveEntries -= 1
-            finish(place, pfn, frame, .anonymous, on: cpu)
+            finish(place, frame, .anonymous, on: cpu)
             return true
         }
         if isLocked { return .locked }
         return frame.mapCount == 0 ? .unmapped : .stillMapped
     }
 
-    /// Counts a mapping off whose entry is gone, and ends the withdrawal.
+    /// Counts a mapping off whose entry is gone, and ends the withdrawal; the reclaimer holds a
+    /// reference.
     @inline(__always)
     func finish(
-        _ place: ReverseMap.Place, _ pfn: PFN, _ frame: FrameRef, _ kind: ResidentKind,
-        on cpu: CPU
+        _ place: ReverseMap.Place, _ frame: FrameRef, _ kind: ResidentKind, on cpu: CPU
     ) {
         place.space.slot(of: cpu).resident(kind).add(-1)
         tlb.flush(place.space, FlushRange(place.address..<place.address + pageSize), on: cpu)
         tlb.endWithdrawal(in: place.space)
-        // The reclaimer's reference is left, so the frame is never unreachable here.
-        _ = map.counts.unmap(pfn, frame, isLocked: false, on: cpu)
-        frame.counts.subtract(FrameRef.oneReference)
+        map.counts.unmapReferenced(frame, on: cpu)
     }
 }

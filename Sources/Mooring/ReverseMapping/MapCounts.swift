@@ -54,10 +54,21 @@ struct MapCounts {
             cpu.add(-1, to: .anonPages, zone: frame.zoneIndex)
             return .unreachable
         }
-        if frame.counts.subtract(FrameRef.oneMapping - FrameRef.oneReference) >> 32 == 0 {
-            cpu.add(-1, to: isAnonymous ? .anonPages : .mapped, zone: frame.zoneIndex)
-        }
+        noteUnmapped(
+            frame, frame.counts.subtract(FrameRef.oneMapping - FrameRef.oneReference), on: cpu)
         return .referenced
+    }
+
+    /// A frame that the caller holds a reference to loses a mapping and the mapping's reference.
+    @inline(__always)
+    func unmapReferenced(_ frame: FrameRef, on cpu: CPU) {
+        noteUnmapped(frame, frame.counts.subtract(FrameRef.oneMapping), on: cpu)
+    }
+
+    @inline(__always)
+    private func noteUnmapped(_ frame: FrameRef, _ counts: UInt64, on cpu: CPU) {
+        guard counts >> 32 == 0 else { return }
+        cpu.add(-1, to: frame.has(.anonymous) ? .anonPages : .mapped, zone: frame.zoneIndex)
     }
 
     /// Which resident size of its address space a mapped frame counts in.

@@ -27,11 +27,27 @@ enum FrameOwner: Equatable {
 
 /// Walks from frames to the entries that map them.
 struct ReverseMap {
-    let frames: FrameTable
-    let tables: PageTables
-    let groups: AnonGroups
-    let cache: PageCache
-    let counts: MapCounts
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let tables: PageTables
+        let groups: AnonGroups
+        let cache: PageCache
+        let counts: MapCounts
+    }
+
+    private let parts: UnsafeMutablePointer<Parts>
+
+    init(_ parts: Parts) { self.parts = .init(holding: parts) }
+
+    /// Gives the list of parts back; the parts themselves are the machine's.
+    func deallocate() { parts.deallocate() }
+
+    var frames: FrameTable { parts.pointee.frames }
+    var tables: PageTables { parts.pointee.tables }
+    var groups: AnonGroups { parts.pointee.groups }
+    var cache: PageCache { parts.pointee.cache }
+    var counts: MapCounts { parts.pointee.counts }
 
     /// One entry that maps a frame, under its table's lock.
     struct Place {
@@ -76,50 +92,79 @@ struct ReverseMap {
     ) {
         cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
+        lock(owner, on: cpu)
+        defer { unlock(owner, on: cpu) }
+        forEachVMA(of: owner, at: offset) { vma in
+            cpu.count(.reverseMapStep)
+            guard let place = place(of: pfn, offset, in: vma) else { return true }
+            place.table.lock(on: cpu)
+            defer { place.table.unlock(on: cpu) }
+            // RACE: unmapped meanwhile, or replaced.
+            guard place.entry.maps(pfn) else { return true }
+            return body(place)
+        }
+    }
+
+    /// Takes the lock that keeps an owner's VMAs and their tables.
+    @inline(__always)
+    func lock(_ owner: FrameOwner, on cpu: CPU) {
+        switch owner {
+        case .group(let group): group.lock.lock(.anonymousGroup, on: cpu)
+        case .file(let file): file.mappingsLock.lock(.fileMappings, on: cpu)
+        }
+    }
+
+    /// Gives it back.
+    @inline(__always)
+    func unlock(_ owner: FrameOwner, on cpu: CPU) {
+        switch owner {
+        case .group(let group): group.lock.unlock(.anonymousGroup, on: cpu)
+        case .file(let file): file.mappingsLock.unlock(.fileMappings, on: cpu)
+        }
+    }
+
+    /// Visits every VMA that covers an owner's page until `body` answers `false`.
+    ///
+    /// Under the owner's lock.
+    @inline(__always)
+    func forEachVMA(
+        of owner: FrameOwner, at offset: UInt64, _ body: (VMARef) -> Bool
+    ) {
         switch owner {
         case .group(let group):
-            group.lock.lock(.anonymousGroup, on: cpu)
-            defer { group.lock.unlock(.anonymousGroup, on: cpu) }
             var node = group.links.first(overlapping: offset, offset)
             while let current = node {
                 // SAFETY: a group's tree holds the nodes of links, which name their link as owner.
                 let link = current.pointee.owner.unsafelyUnwrapped
                     .assumingMemoryBound(to: GroupLink.self)
-                guard visit(pfn, offset, link.pointee.vma, on: cpu, body) else { return }
+                guard body(link.pointee.vma) else { return }
                 node = group.links.next(after: current, overlapping: offset, offset)
             }
         case .file(let file):
-            file.mappingsLock.lock(.fileMappings, on: cpu)
-            defer { file.mappingsLock.unlock(.fileMappings, on: cpu) }
             var node = file.mappings.first(overlapping: offset, offset)
             while let current = node {
                 // SAFETY: a file's tree holds the nodes of VMAs, which name their VMA as owner.
                 let vma = VMARef(
                     pointer: current.pointee.owner.unsafelyUnwrapped
                         .assumingMemoryBound(to: VMAState.self))
-                guard visit(pfn, offset, vma, on: cpu, body) else { return }
+                guard body(vma) else { return }
                 node = file.mappings.next(after: current, overlapping: offset, offset)
             }
         }
     }
 
-    /// Looks at a VMA's entry for a page; `false` ends the walk.
+    /// The entry of a VMA that maps a frame, as far as can be seen without its table's lock.
+    ///
+    /// Under the owner's lock.
     @inline(__always)
-    private func visit(
-        _ pfn: PFN, _ offset: UInt64, _ vma: VMARef, on cpu: CPU, _ body: (Place) -> Bool
-    ) -> Bool {
-        cpu.count(.reverseMapStep)
+    func place(of pfn: PFN, _ offset: UInt64, in vma: VMARef) -> Place? {
         let address = vma.start + (offset - vma.pageOffset) << pageShift
         let space = vma.addressSpace
-        guard let table = tables.find(root: space.root, address) else { return true }
+        guard let table = tables.find(root: space.root, address) else { return nil }
         let index = TableLevel.pte.index(of: address)
         // Most VMAs of a large tree do not map the page: they are passed over without a lock.
-        guard table[index].maps(pfn) else { return true }
-        table.lock(on: cpu)
-        defer { table.unlock(on: cpu) }
-        // RACE: unmapped meanwhile, or replaced.
-        guard table[index].maps(pfn) else { return true }
-        return body(Place(vma: vma, space: space, table: table, index: index, address: address))
+        guard table[index].maps(pfn) else { return nil }
+        return Place(vma: vma, space: space, table: table, index: index, address: address)
     }
 }
 

@@ -33,16 +33,20 @@ private struct SwapState {
 
 /// The swap areas of a machine and the frames that hold what is in them.
 struct SwapCache {
-    let frames: FrameTable
-    let batches: LRUBatches
-    let workingset: Workingset
-    let memory: PhysicalMemory
-    let device: Device
-    let keepsBytes: Bool
-    /// What the areas hold, slot by slot; backed as it is used.
-    private let stored: PhysicalMemory
-    /// How many slots there are.
-    let totalSlots: Int
+    /// What it works with; constant.
+    struct Parts {
+        let frames: FrameTable
+        let batches: LRUBatches
+        let workingset: Workingset
+        let memory: PhysicalMemory
+        let device: Device
+        let keepsBytes: Bool
+        /// What the areas hold, slot by slot; backed as it is used.
+        let stored: PhysicalMemory
+        let totalSlots: Int
+    }
+
+    private let parts: UnsafeMutablePointer<Parts>
     private let state: UnsafeMutablePointer<SwapState>
 
     init(
@@ -50,21 +54,17 @@ struct SwapCache {
         memory: PhysicalMemory, device: Device, keepsBytes: Bool
     ) {
         let slots = SwapSlots(areas: areas)
-        self.frames = frames
-        self.batches = batches
-        self.workingset = workingset
-        self.memory = memory
-        self.device = device
-        self.keepsBytes = keepsBytes
-        stored = PhysicalMemory(frameCount: slots.count)
-        totalSlots = slots.count
+        parts = .init(
+            holding: Parts(
+                frames: frames, batches: batches, workingset: workingset, memory: memory,
+                device: device, keepsBytes: keepsBytes,
+                stored: PhysicalMemory(frameCount: slots.count), totalSlots: slots.count))
         let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, slots.count))
         counts.initialize(repeating: 0, count: slots.count)
         let cached = UnsafeMutablePointer<PFN>.allocate(capacity: max(1, slots.count))
         cached.initialize(repeating: .none, count: slots.count)
-        state = .allocate(capacity: 1)
-        state.initialize(
-            to: SwapState(
+        state = .init(
+            holding: SwapState(
                 slots: slots, freeCount: UInt64(slots.count), counts: counts, cached: cached,
                 slotOfFrame: .allocate(capacity: slots.count > 0 ? frames.count : 1)))
         batches.lists.maySwap = slots.count > 0
@@ -72,13 +72,24 @@ struct SwapCache {
 
     /// Gives the memory back.
     func deallocate() {
+        stored.deallocate()
+        parts.deallocate()
         state.pointee.slots.deallocate()
         state.pointee.counts.deallocate()
         state.pointee.cached.deallocate()
         state.pointee.slotOfFrame.deallocate()
         state.deallocate()
-        stored.deallocate()
     }
+
+    private var frames: FrameTable { parts.pointee.frames }
+    private var batches: LRUBatches { parts.pointee.batches }
+    private var workingset: Workingset { parts.pointee.workingset }
+    private var memory: PhysicalMemory { parts.pointee.memory }
+    private var stored: PhysicalMemory { parts.pointee.stored }
+    private var keepsBytes: Bool { parts.pointee.keepsBytes }
+    var device: Device { parts.pointee.device }
+    /// How many slots there are.
+    var totalSlots: Int { parts.pointee.totalSlots }
 
     @inline(__always)
     private var lock: SpinLock {
@@ -87,10 +98,18 @@ struct SwapCache {
                 + MemoryLayout<SwapState>.offset(of: \.lock).unsafelyUnwrapped)
     }
 
+    @inline(__always)
     private func word(_ field: KeyPath<SwapState, UInt64>) -> AtomicField64 {
         AtomicField64(
             at: UnsafeMutableRawPointer(state)
                 + MemoryLayout<SwapState>.offset(of: field).unsafelyUnwrapped)
+    }
+
+    /// Changes a count under the lock.
+    @inline(__always)
+    private func change(_ field: KeyPath<SwapState, UInt64>, by amount: Int) {
+        let word = word(field)
+        word.store(word.load() &+ UInt64(bitPattern: Int64(amount)))
     }
 
     /// How many slots are free.
@@ -107,16 +126,18 @@ struct SwapCache {
 
     // MARK: Putting pages into the cache
 
-    /// Takes a slot for the page of a frame that the caller has isolated, and caches the frame.
+    /// Takes a slot for the page of a frame that the caller has isolated, and caches the frame,
+    /// which is dirty then.
     ///
     /// - Returns: `false` when all slots are taken.
     func makeRoom(for pfn: PFN, _ frame: FrameRef, on cpu: CPU) -> Bool {
         lock.lock(.swap, on: cpu)
         defer { lock.unlock(.swap, on: cpu) }
         guard let slot = state.pointee.slots.take() else { return false }
-        word(\.freeCount).subtract(1)
+        change(\.freeCount, by: -1)
         state.pointee.counts[Int(slot)] = 0
-        add(pfn, frame, slot, on: cpu)
+        // What is in the slot is not this page yet.
+        add(pfn, frame, slot, [.swapCached, .dirty], on: cpu)
         return true
     }
 
@@ -139,7 +160,7 @@ struct SwapCache {
         let before = state.pointee.cached[Int(slot)]
         guard !before.isFrame else { return .cachedAlready }
         if keepsBytes { load(slot, into: pfn) }
-        add(pfn, frame, slot, on: cpu)
+        add(pfn, frame, slot, .swapCached, on: cpu)
         if let shadow = PageTrace(slot: before) {
             workingset.noteRefault(frame, shadow, isFile: false, on: cpu)
         }
@@ -147,12 +168,14 @@ struct SwapCache {
     }
 
     @inline(__always)
-    private func add(_ pfn: PFN, _ frame: FrameRef, _ slot: UInt32, on cpu: CPU) {
+    private func add(
+        _ pfn: PFN, _ frame: FrameRef, _ slot: UInt32, _ flags: FrameFlags, on cpu: CPU
+    ) {
         state.pointee.cached[Int(slot)] = pfn
         state.pointee.slotOfFrame[pfn.index] = slot
         frame.counts.add(FrameRef.oneReference)
-        frame.set(.swapCached)
-        word(\.cachedCount).add(1)
+        frame.set(flags)
+        change(\.cachedCount, by: 1)
         cpu.add(1, to: .swapCached, zone: frame.zoneIndex)
     }
 
@@ -277,7 +300,7 @@ struct SwapCache {
     private func drop(_ pfn: PFN, _ slot: UInt32, on cpu: CPU) {
         let frame = frames[pfn]
         frame.clear(.swapCached)
-        word(\.cachedCount).subtract(1)
+        change(\.cachedCount, by: -1)
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         free(slot)
     }
@@ -285,7 +308,7 @@ struct SwapCache {
     private func free(_ slot: UInt32) {
         state.pointee.cached[Int(slot)] = .none
         state.pointee.slots.give(slot)
-        word(\.freeCount).add(1)
+        change(\.freeCount, by: 1)
     }
 
     // MARK: Evicting
@@ -307,7 +330,7 @@ struct SwapCache {
         let slot = slot(of: pfn)
         let zone = frame.zoneIndex
         frame.clear(.swapCached)
-        word(\.cachedCount).subtract(1)
+        change(\.cachedCount, by: -1)
         cpu.add(-1, to: .swapCached, zone: zone)
         if state.pointee.counts[Int(slot)] == 0 {
             // Nobody is left who would ask for it.
@@ -345,7 +368,7 @@ struct SwapCache {
         state.pointee.counts[Int(slot)] = 1
         state.pointee.cached[Int(slot)] = .none
         frame.clear(.swapCached)
-        word(\.cachedCount).subtract(1)
+        change(\.cachedCount, by: -1)
         cpu.add(-1, to: .swapCached, zone: frame.zoneIndex)
         return true
     }

@@ -70,10 +70,13 @@ struct AtomicField32 {
     /// Clears bits; returns whether any of them was set before.
     @inline(__always)
     @discardableResult
-    func testAndClear(_ bits: UInt32) -> Bool {
+    func testAndClear(_ bits: UInt32) -> Bool { fetchAndClear(bits) & bits != 0 }
+
+    /// Clears bits; returns the word as it was before.
+    @inline(__always)
+    func fetchAndClear(_ bits: UInt32) -> UInt32 {
         SchedulingPoint.reach(.atomic, word)
-        return word.pointee.bitwiseAnd(~bits, ordering: .acquiringAndReleasing).oldValue & bits
-            != 0
+        return word.pointee.bitwiseAnd(~bits, ordering: .acquiringAndReleasing).oldValue
     }
 
     /// Adds, wrapping; returns the new value.

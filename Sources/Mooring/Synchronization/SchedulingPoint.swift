@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where a controlled scheduler can take over. Every lock, every shared atomic and every wait
-// passes here; nothing else in the engine knows that schedules exist.
+// passes here; nothing else in the engine knows that schedules exist. A release build without the
+// trait `Exploration` has no points: they took 2 to 15 % of the instructions of a page.
 
 import Synchronization
 
@@ -9,8 +10,7 @@ import Synchronization
 package enum SchedulingPoint {
     /// What the virtual CPU is about to do.
     ///
-    /// From ``load`` on, only instrumented builds come to it, and from ``read`` on no other CPU
-    /// runs there: the CPU only says what it touches.
+    /// From ``read`` on no other CPU runs there: the CPU only says what it touches.
     package enum Kind: UInt8, CaseIterable, Sendable {
         case lock
         case unlock
@@ -111,16 +111,12 @@ package enum SchedulingPoint {
     /// A point at which the scheduler may run another CPU.
     @inline(__always)
     static func reach(_ kind: Kind, _ object: UnsafeRawPointer) {
-        if active.load(ordering: .relaxed) {
-            reachSlowly(kind, object)
-        }
+        if isInstrumented, active.load(ordering: .relaxed) { reachSlowly(kind, object) }
     }
 
-    /// Says what is touched, in instrumented builds.
+    /// Says what is touched.
     @inline(__always)
-    static func touch(_ kind: Kind, _ object: UnsafeRawPointer) {
-        if isInstrumented { reach(kind, object) }
-    }
+    static func touch(_ kind: Kind, _ object: UnsafeRawPointer) { reach(kind, object) }
 
     /// Says that a record was freed or made; its address and length are multiples of 32.
     @inline(__always)

@@ -16,6 +16,8 @@ import Mooring
 
 /// Reads the output of `valgrind --tool=lackey --trace-mem=yes`.
 struct LackeyImporter: TextImporter {
+    /// What its recordings name as their source.
+    static let source = "valgrind lackey"
     private static let process = ProcessID(rawValue: 1)
     /// Past the last page that a program can map.
     private static let addressLimit: UInt64 = 0x7FFF_FFFF_F000
@@ -121,7 +123,7 @@ struct LackeyImporter: TextImporter {
                 line: 0, text: [], message: "the text holds no access",
                 remedy: "Run valgrind with --tool=lackey --trace-mem=yes.")
         }
-        var recording = Recording(command: command, source: "valgrind lackey")
+        var recording = Recording(command: command, source: LackeyImporter.source)
         recording.steps = [Step(thread: 1, Operation(Self.process, .spawn))]
         recording.steps += mappings()
         recording.steps += accesses
