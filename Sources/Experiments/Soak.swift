@@ -168,8 +168,12 @@ private final class SoakActor: @unchecked Sendable {
 
     private func look(_ page: Int) throws {
         let byte = try task.read(1, at: region[page..<page + 1].address)[0]
-        if byte == expected[page] || mayBeZero[page] && byte == 0 { return }
+        if isRight(byte, page) { return }
         failure = "page \(page) of process \(number) holds \(byte), not \(expected[page])"
+    }
+
+    private func isRight(_ byte: UInt8, _ page: Int) -> Bool {
+        byte == expected[page] || mayBeZero[page] && byte == 0
     }
 
     private func change(_ page: Int) throws {
@@ -213,7 +217,7 @@ private final class SoakActor: @unchecked Sendable {
         let page = below(SoakActor.pages)
         let address = region[page..<page + 1].address
         let byte = try child.read(1, at: address)[0]
-        if byte != expected[page], !(mayBeZero[page] && byte == 0) {
+        if !isRight(byte, page) {
             failure = "page \(page) of a child of process \(number) holds \(byte)"
         }
         try child.write([byte &+ 1], at: address)

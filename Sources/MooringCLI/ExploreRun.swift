@@ -100,11 +100,7 @@ struct ExploreRun: ParsableCommand {
             if let table = result.table { print("\n\(table)") }
             for place in result.placesNeverPreempted { print("    never preempted: \(place)") }
         }
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(results), as: UTF8.self))
-        }
+        if json { try printJSON(results) }
         if pairs, !json {
             let schedules = results.reduce(0) { $0 + $1.schedules }
             print("\(results.count) pairs, \(schedules) schedules")

@@ -15,12 +15,10 @@ struct FlagsCommand: ParsableCommand {
 
     func run() throws {
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            let table = FlagTable(
-                flags: FrameFlags.table.map(FlagTable.Flag.init), bitsLeft: FrameFlags.bitsLeft)
-            print(String(decoding: try encoder.encode(table), as: UTF8.self))
-            return
+            return try printJSON(
+                FlagTable(
+                    flags: FrameFlags.table.map(FlagTable.Flag.init),
+                    bitsLeft: FrameFlags.bitsLeft))
         }
         for row in FrameFlags.table {
             print(

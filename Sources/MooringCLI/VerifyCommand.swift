@@ -150,11 +150,7 @@ struct VerifyCommand: ParsableCommand {
                 throw CommandFailure("\(error)")
             }
         }
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(hunts), as: UTF8.self))
-        }
+        if json { try printJSON(hunts) }
         if hunts.contains(where: { !$0.isFound }) { throw ExitCode(1) }
     }
 

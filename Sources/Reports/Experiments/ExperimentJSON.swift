@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Experiments
-import FoundationEssentials
 
 /// An experiment's result for programs.
 ///
@@ -62,8 +61,6 @@ package struct ExperimentJSON: Encodable {
 
     /// The result as JSON, in a fixed order of keys, ending with a line feed.
     package func encoded() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+        try indentedJSON(self)
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Mooring
 import Workloads
 
@@ -38,11 +37,9 @@ package struct MissReport {
 
     /// The same as JSON, ending with a line feed.
     package func encoded() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let document = Document(
-            accesses: list.pages.count, pages: list.distinct, counts: counts.map(Row.init))
-        return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
+        try indentedJSON(
+            Document(
+                accesses: list.pages.count, pages: list.distinct, counts: counts.map(Row.init)))
     }
 
     private struct Document: Encodable {
