@@ -317,22 +317,19 @@ struct LRUBatches {
         SchedulingPoint.touch(.read, batch)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
-        var lockedNode = -1
+        var nodes = NodeLock(lists: lists, cpu: cpu)
         for index in 0..<count {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
             let pfn = PFN(rawValue: UInt32(truncatingIfNeeded: entry))
             let frame = frames[pfn]
-            let node = LRULists.node(ofZone: frame.zoneIndex)
-            if node != lockedNode, !Mutation.drainsWithoutLock.isActive {
-                if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
-                lists.lock(ofNode: node).lock(.lru, on: cpu)
-                lockedNode = node
-            }
+            let node =
+                Mutation.drainsWithoutLock.isActive
+                ? LRULists.node(ofZone: frame.zoneIndex) : nodes.lock(of: frame)
             carryOut(
                 LRURequest(rawValue: entry >> 32).unsafelyUnwrapped, pfn, frame, node: node,
                 on: cpu)
         }
-        if lockedNode >= 0 { lists.lock(ofNode: lockedNode).unlock(.lru, on: cpu) }
+        nodes.unlock()
         SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {

@@ -112,6 +112,12 @@ struct SwapCache {
         word.store(word.load() &+ UInt64(bitPattern: Int64(amount)))
     }
 
+    /// Lets those who do not hold the lock know how many slots are free.
+    @inline(__always)
+    private func publishFreeCount() {
+        word(\.freeCount).store(UInt64(state.pointee.slots.freeCount))
+    }
+
     /// How many slots are free.
     var freeSlots: Int { Int(word(\.freeCount).load()) }
 
@@ -134,7 +140,7 @@ struct SwapCache {
         lock.lock(.swap, on: cpu)
         defer { lock.unlock(.swap, on: cpu) }
         guard let slot = state.pointee.slots.take() else { return false }
-        change(\.freeCount, by: -1)
+        publishFreeCount()
         state.pointee.counts[Int(slot)] = 0
         // What is in the slot is not this page yet.
         add(pfn, frame, slot, [.swapCached, .dirty], on: cpu)
@@ -308,7 +314,7 @@ struct SwapCache {
     private func free(_ slot: UInt32) {
         state.pointee.cached[Int(slot)] = .none
         state.pointee.slots.give(slot)
-        change(\.freeCount, by: 1)
+        publishFreeCount()
     }
 
     // MARK: Evicting
