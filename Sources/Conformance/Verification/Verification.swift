@@ -170,6 +170,7 @@ package struct Verification: Sendable {
         var random = SeededRandom(seed: seed)
         var sides = try systems.sideBySide(
             interval: options.checkInterval, mutation: options.mutation)
+        sides.looksAgain = true
         let excused = Tally(count: KnownDifferences.all.count)
         var work = RandomWork(calls: options.calls, isPrivileged: options.isPrivileged) {
             call, areas in
@@ -200,6 +201,7 @@ package struct Verification: Sendable {
         shared.compared.add(sides.compared, ordering: .relaxed)
         result.skipped.merge(sides.skipped, uniquingKeysWith: +)
         for (index, count) in excused.counts.enumerated() { result.excused[index] += count }
+        result.excused[KnownDifferences.lasting.row] += sides.momentary
         guard let found else { return }
         if let row = KnownDifferences.row(doubtingWorkOf: clock.now - start),
             try disagreement(operations) == nil

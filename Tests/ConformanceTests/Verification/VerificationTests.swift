@@ -3,6 +3,7 @@
 import class Foundation.ProcessInfo
 import LinuxHost
 import Mooring
+import Synchronization
 import TestSupport
 import Testing
 import Workloads
@@ -88,6 +89,29 @@ import Workloads
         #expect(text.contains("VmLck == 12K"))
         let summary = try Runner(system: Self.engine()).run(Scenario(parsing: text))
         #expect(summary.failureCount == 1)
+    }
+
+    @Test func `passes over what only one look shows, and counts it`() throws {
+        let looks = Atomic<Int>(0)
+        let everyHundredth = { @Sendable () -> Bool in
+            looks.add(1, ordering: .relaxed).newValue % 100 == 0
+        }
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    let outcome = try engine.perform(operation)
+                    guard case .pages(let pages) = outcome, everyHundredth() else { return outcome }
+                    return .pages(pages.map { $0 ^ 1 })
+                } text: {
+                    everyHundredth() ? $0.replacing("VmLck:\t  ", with: "VmLck:\t 1") : $0
+                }
+            })
+        let result = try Verification(Self.options(operations: 1000), on: systems).run()
+        #expect(result.disagreements == 0, "\(result.findings.map(\.disagreement))")
+        let row = try #require(
+            KnownDifferences.all.firstIndex { $0.place == "a look that shows something once" })
+        #expect(result.excused[row] > 10)
     }
 
     @Test(
