@@ -85,7 +85,9 @@ package struct SideBySide {
         let outcome = try mistake.during { try system.perform(operation) }
         compared += 1
         if outcome != truth, operation.call.kind == .mincore {
-            truth = try lasting { [referee] in try referee.perform(operation) } until: {
+            truth = try lasting { [referee] in
+                try referee.perform(operation)
+            } until: {
                 $0 == outcome
             }
         }

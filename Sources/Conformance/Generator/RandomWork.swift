@@ -36,6 +36,25 @@ package struct RandomWork {
         self.isRefused = isRefused
     }
 
+    /// Brings the file on a disk into the page cache: what a host reads from a disk besides what is
+    /// wanted is a known difference.
+    private static let filling = Call.writeFile(
+        WorkFiles.disk, offset: 0, length: WorkFiles.diskLength)
+
+    /// Whether a part of some work still fills the file on a disk before anything maps it.
+    static func isGrounded(_ operations: [Operation]) -> Bool {
+        var living: Set<ProcessID> = []
+        for operation in operations {
+            switch operation.call {
+            case .spawn: living.insert(operation.process)
+            case filling where living.contains(operation.process): return true
+            case .mmap(_, _, _, _, WorkFiles.disk, _): return false
+            default: break
+            }
+        }
+        return true
+    }
+
     /// How many calls are thought of for each that is made.
     private static let candidates = 3
     /// How many processes live at once.
@@ -52,9 +71,7 @@ package struct RandomWork {
                 Operation(.none, .createFile($0.id, $0.description))
             }
             let first = spawn()
-            let filling = Call.writeFile(
-                WorkFiles.disk, offset: 0, length: WorkFiles.diskLength)
-            return files + first + [Operation(first[0].process, filling)]
+            return files + first + [Operation(first[0].process, Self.filling)]
         }
         living.removeAll { states[$0] == nil && $0.rawValue < lastProcess }
         guard let process = living.randomElement(using: &random) else { return spawn() }

@@ -215,7 +215,9 @@ package struct Verification: Sendable {
             state.kinds.count < options.findingLimit && state.kinds.insert(found.kind).inserted
         }
         guard isNew else { return }
-        let reduction = Reduction(operations, found) { try disagreement($0, isQuick: $1) }
+        let reduction = Reduction(operations, found) {
+            RandomWork.isGrounded($0) ? try disagreement($0, isQuick: $1) : nil
+        }
         result.findings.append(
             Finding(
                 seed: seed, disagreement: reduction.disagreement,
