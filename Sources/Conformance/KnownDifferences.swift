@@ -15,10 +15,8 @@ package struct KnownDifference: Sendable {
         case calls(@Sendable (Call, [AreaState]) -> Bool)
         /// Figures of smaps and status that are not compared.
         case figures(Set<String>)
-        /// What work shows that took this long, unless the same work shows it when done anew.
-        case workThatTook(Duration)
-        /// What a look shows, unless looks within this time show it too.
-        case looks(within: Duration)
+        /// What work shows once, and not when it is done anew.
+        case chance
     }
 
     /// Where it shows.
@@ -76,11 +74,13 @@ package enum KnownDifferences {
                 }
             }),
         KnownDifference(
-            place: "files on a disk: when dirty pages are written back",
-            kernel: "some seconds after they became dirty, and when a call asks for it",
-            engine: "when a call asks for it",
-            reason: "depends on the time that work takes; what took longer than 4 s is done anew",
-            scope: .workThatTook(.seconds(4))),
+            place: "what the same work, done anew, does not show again",
+            kernel:
+                "takes clean pages and writes dirty ones back also by their age (DAMON, flushers)",
+            engine:
+                "does so when memory is short and when a call asks: the same work, the same state",
+            reason: "depends on the host's time and on what else it does; counted here",
+            scope: .chance),
         KnownDifference(
             place: "Referenced in smaps",
             kernel: "also what the process's calls looked at, learnt in batches of a CPU",
@@ -93,12 +93,6 @@ package enum KnownDifferences {
             engine: "counted at once",
             reason: "depends on what else ran on the CPU",
             scope: .figures(["LazyFree"])),
-        KnownDifference(
-            place: "a look that shows something once",
-            kernel: "looks at memory without stopping it: mincore(2) promises a moment's truth",
-            engine: "the same at each look",
-            reason: "what a second look does not show did not come of a call; 0.1 s are given",
-            scope: .looks(within: .milliseconds(100))),
     ]
 
     /// The row because of which a call is not made by a process that shows these areas.
@@ -109,21 +103,8 @@ package enum KnownDifferences {
         }
     }
 
-    /// The row because of which work that shows a disagreement after some time is done anew.
-    static func row(doubtingWorkOf duration: Duration) -> Int? {
-        all.firstIndex { row in
-            guard case .workThatTook(let limit) = row.scope else { return false }
-            return duration > limit
-        }
-    }
-
-    /// How long a difference between looks has to last, and the row that says so.
-    static let lasting: (row: Int, time: Duration) = {
-        for (row, difference) in all.enumerated() {
-            if case .looks(let time) = difference.scope { return (row, time) }
-        }
-        fatalError("no row says how long a difference lasts")
-    }()
+    /// The row of what happens by chance.
+    static let chance = all.firstIndex { if case .chance = $0.scope { true } else { false } }
 
     /// The figures that are not compared.
     static let figures: Set<String> = all.reduce(into: []) { figures, row in

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import class Foundation.Thread
 import Mooring
 import Workloads
 
@@ -19,6 +18,8 @@ package struct Disagreement: Sendable, CustomStringConvertible {
     package var truth: Outcome?
     /// What is true on the second system and not on the first, where states differ.
     package var claim: Expectation?
+    /// What has to be done besides to see it; `truth` is its outcome on the second system.
+    package var look: Operation?
 
     package var description: String {
         "step \(step), \(ScenarioPrinter().text(operation))\n  \(subject): "
@@ -42,8 +43,8 @@ package struct SideBySide {
     package var checkInterval = 1
     /// Whether outcomes alone are compared until everything is at last: much faster.
     package var comparesOutcomesOnly = false
-    /// Whether a difference counts only if it lasts: a row of ``KnownDifferences``.
-    package var looksAgain = false
+    /// Whether pages hold data, which every look at each page compares.
+    package var comparesData = false
     /// The mistake that the first system makes.
     var mistake = PlantedMistake(nil)
     /// Called after each look at every process.
@@ -52,8 +53,6 @@ package struct SideBySide {
     package private(set) var compared = 0
     /// How many operations the referee's host could not carry out, by the reason.
     package private(set) var skipped: [String: Int] = [:]
-    /// How many differences were gone at another look.
-    package private(set) var momentary = 0
     /// What each living process shows, as far as it was looked at.
     package private(set) var states: [ProcessID: ProcessState] = [:]
     /// What became of the last operation that both carried out.
@@ -72,7 +71,7 @@ package struct SideBySide {
         defer { step += 1 }
         lastOutcome = nil
         guard isPossible(operation) else { return nil }
-        var truth: Outcome
+        let truth: Outcome
         do {
             truth = try referee.perform(operation)
         } catch let refusal as HostRefusal {
@@ -84,13 +83,6 @@ package struct SideBySide {
         }
         let outcome = try mistake.during { try system.perform(operation) }
         compared += 1
-        if outcome != truth, operation.call.kind == .mincore {
-            truth = try lasting { [referee] in
-                try referee.perform(operation)
-            } until: {
-                $0 == outcome
-            }
-        }
         guard outcome == truth else {
             return Disagreement(
                 step: step, operation: operation, subject: "outcome",
@@ -141,6 +133,9 @@ package struct SideBySide {
         let depth: ProcessState.Depth = showsFrames ? .frames : .pages
         for process in living {
             if let found = try compare(process, depth, after: operation) { return found }
+            if comparesData, let found = try compareData(of: process, after: operation) {
+                return found
+            }
         }
         // ORDER: last. What a process shows says more of a mistake than a sum that is wrong, and is
         // of the same kind at whichever step it is looked for.
@@ -152,35 +147,34 @@ package struct SideBySide {
         return nil
     }
 
+    /// Compares what the pages that are present hold, as far as the process may read them.
+    private func compareData(
+        of process: ProcessID, after operation: Operation
+    ) throws -> Disagreement? {
+        for span in states[process]?.readablePages ?? [] {
+            let look = Operation(process, .load(span))
+            let truth = try referee.perform(look)
+            let outcome = try system.perform(look)
+            guard outcome != truth else { continue }
+            return Disagreement(
+                step: step, operation: operation,
+                subject: "process \(process.rawValue), \(ScenarioPrinter().text(look))",
+                kind: "data", values: [outcome, truth].map(Self.text), truth: truth, look: look)
+        }
+        return nil
+    }
+
     private mutating func compare(
         _ process: ProcessID, _ depth: ProcessState.Depth, after operation: Operation
     ) throws -> Disagreement? {
         let state = try ProcessState(of: process, on: system, depth)
+        let truth = try ProcessState(of: process, on: referee, depth)
         states[process] = state
-        let mismatch = { [referee] in
-            state.firstMismatch(
-                with: try ProcessState(of: process, on: referee, depth), of: process)
-        }
-        guard try mismatch() != nil, let mismatch = try lasting(mismatch, until: { $0 == nil })
-        else { return nil }
+        guard let mismatch = state.firstMismatch(with: truth, of: process) else { return nil }
         return Disagreement(
             step: step, operation: operation,
             subject: "process \(process.rawValue), \(mismatch.subject), \(mismatch.field)",
             kind: mismatch.field, values: mismatch.values, claim: mismatch.claim)
-    }
-
-    /// What a look shows that differed a moment ago: the last look, or the first that agrees.
-    private mutating func lasting<Sight>(
-        _ look: () throws -> Sight, until agrees: (Sight) -> Bool
-    ) throws -> Sight {
-        let deadline = ContinuousClock.now + KnownDifferences.lasting.time
-        var sight = try look()
-        while looksAgain, !agrees(sight), .now < deadline {
-            Thread.sleep(forTimeInterval: 0.01)
-            sight = try look()
-        }
-        if agrees(sight) { momentary += 1 }
-        return sight
     }
 
     private static func text(_ outcome: Outcome) -> String {

@@ -10,7 +10,7 @@ extension Finding {
         var scenario = Scenario()
         scenario.machine.contents = .bytes
         var items: [Scenario.Action] = operations.enumerated().map { index, operation in
-            let isLast = index == operations.count - 1
+            let isLast = index == operations.count - 1 && disagreement.look == nil
             return switch operation.call {
             // What sets the stage succeeds, or there is no play.
             case .spawn, .createFile: .operation(operation, expected: .success)
@@ -18,6 +18,9 @@ extension Finding {
                 .operation(
                     operation, expected: isLast ? Self.expected(disagreement.truth) : .anything)
             }
+        }
+        if let look = disagreement.look {
+            items.append(.operation(look, expected: Self.expected(disagreement.truth)))
         }
         if let claim = disagreement.claim { items.append(.expect(claim)) }
         scenario.items = items.enumerated().map { Scenario.Item(line: $0 + 1, $1) }
