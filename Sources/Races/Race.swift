@@ -45,7 +45,7 @@ extension Race {
     /// All races, in the order of what they are about.
     package static let all: [Race] =
         mlockRaces + faultRaces + adviceRaces + translationRaces + fileRaces + walkRaces + forkRaces
-        + segmentRaces + perCPURaces + reclaimRaces
+        + segmentRaces + perCPURaces + reclaimRaces + pressureRaces
 
     /// The race with a name.
     package static func named(_ name: String) -> Race? {

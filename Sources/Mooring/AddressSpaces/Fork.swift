@@ -109,8 +109,9 @@ extension AddressSpaces {
     ) {
         var copied = InlineArray<3, Int>(repeating: 0)
         var entries = 0
-        source.lock(on: cpu)
-        destination.lock(on: cpu, nests: true)
+        let isLocked = !Mutation.copiesWithoutLock.isActive
+        if isLocked { source.lock(on: cpu) }
+        destination.lock(on: cpu, nests: isLocked)
         for index in TableLevel.pte.index(of: start)...TableLevel.pte.index(of: end - 1) {
             var entry = source[index]
             if !entry.isMapped {
@@ -141,7 +142,7 @@ extension AddressSpaces {
         }
         destination.frame.liveEntries += entries
         destination.unlock(on: cpu)
-        source.unlock(on: cpu)
+        if isLocked { source.unlock(on: cpu) }
         let slot = child.slot(of: cpu)
         slot.resident(.anonymous).add(copied[0])
         slot.resident(.file).add(copied[1])

@@ -198,6 +198,7 @@ struct Device {
             }
         }
         batches.rotate(UnsafeMutableBufferPointer(rebasing: ended[..<wanted]), on: cpu)
+        if Mutation.writesWithoutReference.isActive { return }
         for pfn in ended { batches.release(pfn, on: cpu) }
     }
 

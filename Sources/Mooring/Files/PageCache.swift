@@ -105,6 +105,7 @@ struct PageCache {
         file.cacheLock.lock(.pageCache, on: cpu)
         let present = offset < file.pageCount ? file.index.lookup(offset) : .none
         let isPastEnd = offset >= file.pageCount
+        let early = Mutation.readsTraceBeforeLock.isActive ? file.index.trace(of: offset) : nil
         file.cacheLock.unlock(.pageCache, on: cpu)
         if isPastEnd { return .pastEnd }
         if present != .none { return .found(present, broughtIn: false) }
@@ -127,7 +128,8 @@ struct PageCache {
         let isGone = offset >= file.pageCount
         let other = isGone ? PFN.none : file.index.lookup(offset)
         if !isGone, other == .none || Mutation.bringsInWithoutLooking.isActive {
-            let trace = file.index.trace(of: offset)
+            let trace =
+                Mutation.readsTraceBeforeLock.isActive ? early : file.index.trace(of: offset)
             // Under the lock, for another CPU may have changed and written the page since.
             if keepsBytes { fill(fresh, file, offset, trace) }
             insert(fresh, frame, file, offset, on: cpu)

@@ -81,7 +81,7 @@ struct WriteBack {
         // A page that was changed while it is written is written again, without a second mark.
         if frame.testAndSet(.writeback) { return false }
         cpu.add(1, to: .writeback, zone: frame.zoneIndex)
-        frame.counts.add(FrameRef.oneReference)
+        if !Mutation.writesWithoutReference.isActive { frame.counts.add(FrameRef.oneReference) }
         return true
     }
 

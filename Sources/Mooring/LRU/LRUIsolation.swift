@@ -74,9 +74,12 @@ extension LRUBatches {
         var nodes = NodeLock(lists: lists, cpu: cpu)
         for index in 0..<count {
             let frame = frames[buffer[index]]
+            let wasListed = Mutation.isolatesByEarlyLook.isActive && frame.has(.onLRU)
             let node = nodes.lock(of: frame)
             // RACE: another holder has it, or a batch has not been drained. It stays where it is.
-            guard !frame.has(.unevictable), frame.testAndClear(.onLRU) else { continue }
+            guard !frame.has(.unevictable), frame.testAndClear(.onLRU) || wasListed else {
+                continue
+            }
             lists.unlink(frame, node: node, on: cpu)
             tally.note(1, frame)
             frame.counts.add(FrameRef.oneReference)

@@ -28,6 +28,14 @@ extension Machine {
         }
     }
 
+    /// Kills whoever has to go, and takes his memory, as an allocation of this task's does when
+    /// nothing else is left.
+    package func killForMemory(wantedBy task: Machine.Task, on cpuIndex: Int) {
+        withCPU(cpuIndex) { cpu in
+            _ = spaces.outOfMemory.makeRoom(for: task.process.space, on: cpu)
+        }
+    }
+
     /// How many frames reclaim has looked at.
     package var framesScanned: Int { total(.pgscanAnon) + total(.pgscanFile) }
 

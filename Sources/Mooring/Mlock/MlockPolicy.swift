@@ -100,7 +100,7 @@ extension LRUBatches {
         let isChanging = vma.addressSpace.lockChanges.loadAcquiring() != 0
         guard vma.flags.contains(.locked) else { return false }
         // Which way it goes is known next time; until then the frame had better stay.
-        if isChanging { return true }
+        if isChanging, !Mutation.marksWhileChanging.isActive { return true }
         switch mlockDesign {
         case .count: CountedMlock(batches: self).lockLazily(frame, on: cpu)
         case .reverseMap: ReverseMapMlock(batches: self).lockLazily(frame, on: cpu)

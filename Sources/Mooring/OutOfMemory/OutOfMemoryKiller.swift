@@ -34,7 +34,9 @@ struct OutOfMemoryKiller {
             kill(space, on: cpu)
             return .killed
         }
-        defer { spaces.release(victim, on: cpu) }
+        defer {
+            if !Mutation.reapsWithoutReference.isActive { spaces.release(victim, on: cpu) }
+        }
         kill(victim, on: cpu)
         return victim == space ? .killed : .freed
     }
@@ -52,7 +54,7 @@ struct OutOfMemoryKiller {
                 most = badness
                 chosen = space
             }
-            chosen?.users.add(1)
+            if !Mutation.reapsWithoutReference.isActive { chosen?.users.add(1) }
             return chosen
         }
     }
@@ -68,8 +70,9 @@ struct OutOfMemoryKiller {
     }
 
     private func kill(_ space: AddressSpace, on cpu: CPU) {
-        space.lock.lock(.addressSpace, on: cpu)
-        defer { space.lock.unlock(.addressSpace, on: cpu) }
+        let isLocked = !Mutation.reapsWithoutLock.isActive
+        if isLocked { space.lock.lock(.addressSpace, on: cpu) }
+        defer { if isLocked { space.lock.unlock(.addressSpace, on: cpu) } }
         guard !space.isReaped else { return }
         cpu.count(.oomKill)
         let allocator = spaces.reclaim.allocator

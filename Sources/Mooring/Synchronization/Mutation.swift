@@ -98,6 +98,20 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case evictsWithoutLooking
     /// The owner of a frame is plain memory, and nothing orders who sets it and who reads it.
     case ownerIsUnordered
+    /// Reclaim marks a frame for a locked VMA while its address space is changing what is locked.
+    case marksWhileChanging
+    /// A frame is taken off its list because it was on one before the lists' lock was taken.
+    case isolatesByEarlyLook
+    /// A frame that is being written is kept by its file alone.
+    case writesWithoutReference
+    /// fork copies entries without the lock of the table that it copies.
+    case copiesWithoutLock
+    /// The killer takes a victim's pages without the lock of his address space.
+    case reapsWithoutLock
+    /// The killer keeps no reference to the address space of his victim.
+    case reapsWithoutReference
+    /// The slot of a page of a file in memory is looked at before the lock under which it comes back.
+    case readsTraceBeforeLock
     /// mremap forgets that what it moves is locked on fault.
     case remapForgetsOnFault
     /// What mlockall says of the future stays when a later one says nothing of it.
