@@ -43,8 +43,10 @@ package struct SideBySide {
     package var checkInterval = 1
     /// Whether outcomes alone are compared until everything is at last: much faster.
     package var comparesOutcomesOnly = false
-    /// Whether pages hold data, which every look at each page compares.
+    /// Whether pages hold data, which is compared now and then.
     package var comparesData = false
+    /// How many operations lie between two looks at data at least: it takes long.
+    private static let dataInterval = 16
     /// The mistake that the first system makes.
     var mistake = PlantedMistake(nil)
     /// Called after each look at every process.
@@ -93,7 +95,8 @@ package struct SideBySide {
         follow(operation, outcome)
         if comparesOutcomesOnly { return nil }
         if step % checkInterval == checkInterval - 1 {
-            return try compareAll(after: operation)
+            return try compareAll(
+                after: operation, withData: step % Self.dataInterval == Self.dataInterval - 1)
         }
         guard living.contains(operation.process) else { return nil }
         return try compare(operation.process, .areas, after: operation)
@@ -128,13 +131,17 @@ package struct SideBySide {
         }
     }
 
-    /// Compares all that every living process shows.
-    package mutating func compareAll(after operation: Operation) throws -> Disagreement? {
+    /// Compares all that every living process shows; what its pages hold unless told not to.
+    package mutating func compareAll(
+        after operation: Operation, withData: Bool = true
+    ) throws -> Disagreement? {
         let depth: ProcessState.Depth = showsFrames ? .frames : .pages
         for process in living {
             if let found = try compare(process, depth, after: operation) { return found }
-            if comparesData, let found = try compareData(of: process, after: operation) {
-                return found
+        }
+        if comparesData, withData {
+            for process in living {
+                if let found = try compareData(of: process, after: operation) { return found }
             }
         }
         // ORDER: last. What a process shows says more of a mistake than a sum that is wrong, and is
