@@ -72,7 +72,7 @@ import Testing
     /// In debug builds a new address space or VMA has between its fields what the stack held before,
     /// which makes one state several: the figures of these are compared in a release build only.
     private static let hasNoise: Set<String> = [
-        "table-freed", "fork-fault", "fork-mlockall", "fork-truncation",
+        "table-freed", "fork-fault", "fork-mlockall", "fork-truncation", "fork-reclaim",
     ]
 
     /// Where plain search takes too long for a test it is compared at one preemption.
