@@ -288,12 +288,14 @@ struct Audit {
         for (offset, pfn) in found {
             references[pfn.rawValue, default: 0] += 1
             let frame = machine.frames[pfn]
-            guard frame.has(.fileCached), frame.ownerNumber == file.number,
-                frame.pageOffset == offset, offset < file.pageCount
-            else {
+            let name = "frame \(pfn.rawValue), page \(offset) of file \(file.number)"
+            try Audit.expect("mark in the cache of \(name)", frame.has(.fileCached) ? 1 : 0, 1)
+            try Audit.expect("file of \(name)", Int(frame.ownerNumber), Int(file.number))
+            try Audit.expect("offset of \(name)", Int(frame.pageOffset), Int(offset))
+            guard offset < file.pageCount else {
                 throw AuditFailure(
-                    "owner of frame \(pfn.rawValue), page \(offset) of file \(file.number)",
-                    counted: Int(frame.pageOffset), recomputed: Int(offset))
+                    "pages of the file that has \(name)", counted: Int(file.pageCount),
+                    recomputed: Int(offset) + 1)
             }
         }
         try Audit.expect("pages of file \(file.number)", file.index.count, found.count)
