@@ -8,6 +8,7 @@ import Workloads
 /// Makes random calls for one process.
 struct CallMaker {
     let areas: [AreaState]
+    let permissions: ProcessPermissions
 
     /// A call of any kind; processes in it are placeholders.
     func call(_ random: inout some RandomNumberGenerator) -> Call {
@@ -41,7 +42,8 @@ struct CallMaker {
         case 154..<157:
             return .remapFilePages(
                 span(&random), protection: random.isLikely(95) ? .none : .read,
-                pageOffset: UInt64(random.below(12)), flags: [])
+                pageOffset: UInt64(random.below(12)),
+                flags: random.isLikely(80) ? [] : MapFlags(rawValue: UInt32(random.below(1 << 20))))
         case 157..<164: return segmentCall(&random)
         case 164: return .setAdministrator(random.isLikely(30))
         case 165:
@@ -186,7 +188,7 @@ struct CallMaker {
         case 1: return .migratePages(from: nodes(&random), to: nodes(&random))
         default:
             let nodes = nodes(&random)
-            var flags = random.isLikely(80) ? 0 : UInt32(random.below(9))
+            var flags = random.one(of: [0, 0, 0, 0, 0, 0, 0, 1, 1, UInt32(random.below(9))])
             // Pages on other nodes would move.
             if nodes != 0, nodes & 1 == 0 { flags &= 1 }
             return .mbind(span(&random), mode: policyMode(&random), nodes: nodes, flags: flags)
@@ -205,21 +207,24 @@ struct CallMaker {
     }
 
     private func limit(_ random: inout some RandomNumberGenerator) -> Call {
-        func limited(_ resource: Resource, _ pages: Int, or other: UInt64? = nil) -> Call {
+        func limited(_ resource: Resource, _ pages: Int) -> Call {
             .setLimit(
-                resource, soft: random.isLikely(60) ? other : UInt64(pages) * pageSize, hard: nil)
+                resource,
+                soft: random.isLikely(60)
+                    ? permissions.usualLimit(resource) : UInt64(pages) * pageSize,
+                hard: permissions.hardLimit(resource))
         }
-        switch random.below(8) {
-        case 0...3:
+        switch random.below(16) {
+        case 0...6:
             let pages = UInt64(random.below(24))
+            let hard = permissions.hardLimit(.memlock)
             return .setLimit(
-                .memlock,
-                soft: random.isLikely(40)
-                    ? WorkPlaces.hardLockLimit : pages * pageSize + pages % 3,
-                hard: WorkPlaces.hardLockLimit)
-        case 4: return limited(.addressSpace, 40 + random.below(80))
-        case 5: return limited(.data, 20 + random.below(60))
-        case 6: return limited(.stack, 1 + random.below(40), or: WorkPlaces.stackLimit)
+                .memlock, soft: random.isLikely(40) ? hard : pages * pageSize + pages % 3,
+                hard: hard)
+        case 7: return .setLimit(.memlock, soft: 0, hard: 2 * WorkPlaces.hardLockLimit)
+        case 8, 9: return limited(.addressSpace, 40 + random.below(80))
+        case 10, 11: return limited(.data, 20 + random.below(60))
+        case 12, 13: return limited(.stack, 1 + random.below(40))
         // A soft limit above the hard one.
         default: return .setLimit(.memlock, soft: 2 * pageSize, hard: pageSize)
         }
