@@ -151,7 +151,8 @@ extension KernelSystem {
             _ = try helper.prlimit(
                 resource, soft: min(newSoft, current.hard), hard: current.hard)
             throw HostRefusal(
-                "the hard limit on \(resource) cannot be raised there; that takes CAP_SYS_RESOURCE.")
+                "the hard limit on \(resource) cannot be raised there; that takes "
+                    + "CAP_SYS_RESOURCE.")
         }
         if case .value = outcome { helper.hardLimits[resource] = askedHard }
         return outcome

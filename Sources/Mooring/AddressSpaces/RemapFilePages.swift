@@ -6,8 +6,10 @@
 //         own unless it fits its neighbours.
 
 extension AddressSpaces {
-    /// Maps other pages of the same file over a range, and has them there at once unless `flags`
-    /// contain MAP_NONBLOCK and nothing is locked. Other flags are not looked at.
+    /// Maps other pages of the same file over a range.
+    ///
+    /// They are there at once, unless `flags` contain MAP_NONBLOCK and nothing is locked; other
+    /// flags are not looked at.
     ///
     /// - Throws: `EINVAL` for all that is not one unbroken shared mapping of one file.
     func remapFilePages(

@@ -31,6 +31,7 @@ import Workloads
     func `finds the engine and the host's kernel in agreement`() throws {
         var options = Self.options(operations: 4000)
         options.continues = true
+        options.permissions = try KernelSystem().permissions()
         print("Random work: MOORING_SEED=\(options.seed), \(options.operations) operations")
         let systems = VerificationSystems(
             engine: { try Self.engine() }, referee: { try KernelSystem() })
