@@ -78,6 +78,7 @@ public struct Failure: Sendable {
 public final class Explorer {
     let subject: any Subject
     let execution: Execution
+    let places: PlaceFinder
     private var coverage = Coverage()
 
     /// An explorer of a subject.
@@ -87,6 +88,7 @@ public final class Explorer {
     public init(_ subject: any Subject) throws {
         self.subject = subject
         execution = try Execution(subject)
+        places = PlaceFinder { [unowned subject] in subject.isPlace($0) }
     }
 
     /// A run with more steps than this counts as one without an end.
@@ -120,7 +122,8 @@ public final class Explorer {
         case .exhaustive(let bound, let reduces):
             for bound in 0...max(0, bound) {
                 let strategy = DepthFirstStrategy(
-                    bound: bound, reduces: reduces, threads: execution.threadCount)
+                    bound: bound, of: .preemptions, reduces: reduces, threads: execution.threadCount
+                )
                 try run(strategy, limits, &report)
                 if report.failure == nil, let step = strategy.divergedAt {
                     report.failure = failure(
@@ -188,7 +191,7 @@ public final class Explorer {
         return try execution.run(strategy, isKnownGood: { [coverage] in coverage.knows(end: $0) })
     }
 
-    private func failure(_ finding: Finding) -> Failure {
+    func failure(_ finding: Finding) -> Failure {
         Failure(
             finding: finding, schedule: execution.trace.schedule, digest: execution.digest)
     }
@@ -208,7 +211,7 @@ public final class Explorer {
         for first in 0..<execution.threadCount {
             _ = try replay(Schedule([Schedule.Stretch(thread: first, steps: 1)]))
             for stack in execution.stacks.values {
-                if let place = Place(of: stack, where: subject.isPlace) { places.insert(place) }
+                if let place = self.places.place(of: stack) { places.insert(place) }
             }
         }
         return places.sorted { ($0.file, $0.line) < ($1.file, $1.line) }

@@ -51,11 +51,11 @@ struct ExploreList: ParsableCommand {
             }
             let data = try JSONSerialization.data(
                 withJSONObject: rows, options: [.prettyPrinted, .sortedKeys])
-            return print(String(decoding: data, as: UTF8.self))
+            return try Terminal.output(String(decoding: data, as: UTF8.self) + "\n")
         }
         for race in Race.all {
-            print("\(race.name)\n    \(race.summary)")
-            print("    mistakes: " + race.mutations.map { "\($0)" }.joined(separator: ", "))
+            let mistakes = race.mutations.map { "\($0)" }.joined(separator: ", ")
+            try Terminal.output("\(race.name)\n    \(race.summary)\n    mistakes: \(mistakes)\n")
         }
     }
 }
@@ -68,7 +68,7 @@ struct ExploreReplay: ParsableCommand {
     @Argument(help: "What `explore run` saved.")
     var file: String
 
-    @Flag(help: "Print every step, also those in which a CPU touches only what is its own.")
+    @Flag(help: "Print every step, also those far from any change of CPU.")
     var full = false
 
     func run() throws {
@@ -92,16 +92,23 @@ struct ExploreReplay: ParsableCommand {
         }
         let mutation = try saved.mutation.map { try ExploreRun.mutation($0) }
         let explorer = try Explorer(try EngineSubject(race, mutation: mutation))
-        let table = try explorer.table(of: saved.failure)
-        print(table.text(folds: !full), terminator: "")
+        let table = try explorer.table(of: saved.failure, details: full)
+        try Terminal.output(table.text(details: full))
         guard let again = try explorer.replay(saved.failure.schedule),
             again.digest == saved.failure.digest,
             again.finding == saved.finding
         else {
             throw CommandFailure(
                 "\(file) does not repeat: the engine has changed since it was saved, "
-                    + "when it found: \(saved.finding)")
+                    + "when it found: \(saved.finding). To save it anew: \(saved.command)")
         }
-        print("Repeated exactly: \(again.schedule)")
+        try Terminal.output("Repeated exactly: \(again.schedule)\n")
+    }
+}
+
+extension SavedFailure {
+    /// What finds and saves it again.
+    fileprivate var command: String {
+        "mooring explore run \(subject)" + (mutation.map { " --mutate \($0)" } ?? "")
     }
 }

@@ -49,8 +49,12 @@ struct ExploreRun: ParsableCommand {
     @Option(help: "A mistake to make in the engine, or 'all' for each that a race must find.")
     var mutate: String?
 
-    @Option(help: "Where failing schedules are saved.", completion: .directory)
-    var save = "."
+    @Option(
+        help: """
+            Save every failing schedule in this directory. Without it what is not expected, and what \
+            a single race finds, is saved here.
+            """, completion: .directory)
+    var save: String?
 
     @Flag(help: "Also list the places that were never left by a preemption.")
     var places = false
@@ -65,6 +69,12 @@ struct ExploreRun: ParsableCommand {
         }
         guard !pairs || mutate == nil else {
             throw ValidationError("--pairs makes no mistakes; leave --mutate out.")
+        }
+        if all, let mutate, let mutation = try? ExploreRun.mutation(mutate) {
+            guard Race.all.contains(where: { $0.mutations.contains(mutation) }) else {
+                throw ValidationError(
+                    "No race is about '\(mutate)'; `mooring verify --mutate \(mutate)` finds it.")
+            }
         }
         guard (0...1000).contains(bound) else {
             throw ValidationError("--bound must be 0 to 1000, not \(bound).")
@@ -90,26 +100,38 @@ struct ExploreRun: ParsableCommand {
         let tasks = try tasks()
         // Better now than after a search of minutes.
         for task in tasks { try WorkFile.requireWritable(path(for: task)) }
-        if !json { print(ExploreResult.heading) }
+        if !json { try Terminal.output(ExploreResult.heading + "\n") }
         for task in tasks {
             let result = try explore(task)
             results.append(result)
             // Of hundreds of pairs only what was found is worth a line.
             if json || (pairs && result.isAsExpected) { continue }
-            print(result.line)
-            if let table = result.table { print("\n\(table)") }
-            for place in result.placesNeverPreempted { print("    never preempted: \(place)") }
+            var text = result.line + "\n"
+            if let table = result.table { text += "\n\(table)\n" }
+            for place in result.placesNeverPreempted { text += "    never preempted: \(place)\n" }
+            try Terminal.output(text)
         }
-        if json { try printJSON(results) }
-        if pairs, !json {
-            let schedules = results.reduce(0) { $0 + $1.schedules }
-            print("\(results.count) pairs, \(schedules) schedules")
-        }
+        if json { try printJSON(results) } else { try Terminal.output(summary(of: results)) }
         let bad = results.filter { !$0.isAsExpected }
         guard bad.isEmpty else {
             throw CommandFailure(
                 bad.map(\.complaint).joined(separator: "\n"))
         }
+    }
+
+    /// The last line: what was tried, and how much of it was not finished.
+    private func summary(of results: [ExploreResult]) -> String {
+        let schedules = results.reduce(0) { $0 + $1.schedules }
+        let unfinished = results.count { $0.isUnfinished }
+        let saved = results.compactMap(\.file)
+        var text = "\(results.count) \(pairs ? "pairs" : "searches"), \(schedules) schedules"
+        text += unfinished > 0 ? "; \(unfinished) not finished" : ""
+        switch saved.count {
+        case 0: break
+        case 1: text += "; saved in \(saved[0])"
+        default: text += "; \(saved.count) failures saved in \(save ?? ".")"
+        }
+        return text + "\n"
     }
 
     private func tasks() throws -> [Task] {
@@ -156,15 +178,18 @@ struct ExploreRun: ParsableCommand {
             Terminal.status("\(label): \(report.schedules) schedules, \(report.states) states")
         }
         var result = ExploreResult(task.race, task.mutation, report)
+        result.isUnfinished =
+            method == .exhaustive && !report.isComplete && report.failure == nil
+        result.mustFinish = !pairs
         if let failure = report.failure {
             Terminal.status("\(label): shrinking")
             let shrunk = try explorer.shrink(failure)
             result.shrunk(shrunk)
             // What everything finds as it should is one line each.
             if !result.isAsExpected || name != nil {
-                let table = try explorer.table(of: shrunk)
-                if let finding = table.finding { result.finding = finding.description }
-                result.table = table.description
+                result.table = try explorer.table(of: shrunk).description
+                result.file = try saveFailure(shrunk, task)
+            } else if save != nil {
                 result.file = try saveFailure(shrunk, task)
             }
         }
@@ -195,7 +220,7 @@ struct ExploreRun: ParsableCommand {
     private func path(for task: Task) -> String {
         let name = [task.race.name, task.mutation.map { "\($0)" }].compactMap(\.self)
             .joined(separator: "-")
-        return (save as NSString).appendingPathComponent("\(name).schedule.json")
+        return ((save ?? ".") as NSString).appendingPathComponent("\(name).schedule.json")
     }
 }
 
@@ -210,6 +235,10 @@ struct ExploreResult: Encodable {
     let points: Int
     let pointsNeverPreempted: Int
     let isComplete: Bool
+    /// Whether a search of all schedules came to a limit before its end.
+    var isUnfinished = false
+    /// Whether that counts as a failure.
+    var mustFinish = true
     let seconds: Double
     var finding: String?
     /// Of the shrunk schedule.
@@ -240,19 +269,23 @@ struct ExploreResult: Encodable {
         schedule = failure.schedule.description
     }
 
-    /// A mistake is to be found, and without one nothing.
-    var isAsExpected: Bool { (mutation == nil) == (finding == nil) }
+    /// A mistake is to be found, and without one nothing, after all was tried.
+    var isAsExpected: Bool {
+        mutation == nil ? finding == nil && !(isUnfinished && mustFinish) : finding != nil
+    }
 
     var complaint: String {
         let name = [race, mutation].compactMap(\.self).joined(separator: " with ")
-        guard let finding else {
-            // Of those that the race is about, each must be found.
-            let others = Race.all.filter { race in race.mutations.contains { "\($0)" == mutation } }
-            return "\(name): the mistake was not found"
-                + (others.contains { $0.name == race }
-                    ? "" : "; it belongs to " + others.map(\.name).joined(separator: ", "))
+        if let finding { return "\(name): \(finding)" + (file.map { "; saved in \($0)" } ?? "") }
+        if isUnfinished {
+            return "\(name): not finished after \(schedules) schedules; "
+                + "raise --schedules or --seconds"
         }
-        return "\(name): \(finding)" + (file.map { "; saved in \($0)" } ?? "")
+        // Of those that the race is about, each must be found.
+        let others = Race.all.filter { race in race.mutations.contains { "\($0)" == mutation } }
+        return "\(name): the mistake was not found"
+            + (others.contains { $0.name == race } || others.isEmpty
+                ? "" : "; it belongs to " + others.map(\.name).joined(separator: ", "))
     }
 
     static let heading =
@@ -268,7 +301,8 @@ struct ExploreResult: Encodable {
         }
         let outcome =
             finding
-            ?? (mutation != nil ? "not found" : isComplete ? "nothing, all tried" : "nothing")
+            ?? (isUnfinished ? "not finished" : mutation != nil ? "not found" : "nothing found")
+            + (isComplete ? ", all tried" : "")
         return left(race, 26) + left(mutation ?? "", 22) + right("\(schedules)", 11)
             + right("\(states)", 10) + right("\(endStates)", 7) + right("\(points)", 8)
             + right("\(pointsNeverPreempted)", 13)

@@ -6,5 +6,5 @@ import FoundationEssentials
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    try Terminal.output(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
 }

@@ -9,6 +9,29 @@ enum Terminal {
     /// Whether standard output is a terminal, so that it may be coloured.
     static let isInteractive = isatty(STDOUT_FILENO) == 1
 
+    /// Prints a result at once, so that it stays when the command is stopped.
+    ///
+    /// - Throws: ``CommandFailure`` when the reader has gone away or the device is full.
+    static func output(_ text: String) throws {
+        // What was printed before comes first.
+        fflush(nil)
+        var text = text
+        let isWritten = text.withUTF8 { bytes in
+            var left = bytes[...]
+            while !left.isEmpty {
+                let count = Glibc.write(
+                    STDOUT_FILENO, UnsafeBufferPointer(rebasing: left).baseAddress, left.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                left = left.dropFirst(count)
+            }
+            return true
+        }
+        guard isWritten else {
+            throw CommandFailure("standard output: \(String(cString: strerror(errno)))")
+        }
+    }
+
     /// Says what went wrong on standard error.
     static func complain(_ message: String, prefixed: Bool = true) {
         write((prefixed ? "mooring: " : "") + message + "\n")

@@ -124,9 +124,16 @@ package final class EngineSubject: Subject {
         return "word +\(offset)"
     }
 
+    /// How far into the machine's memory.
+    package func number(ofObject address: UInt) -> UInt64? {
+        var offset = 0
+        return explorer_arena_contains(arena, address, &offset) ? UInt64(offset) : nil
+    }
+
     /// The engine's files, but for those that every lock and atomic passes through.
     package func isPlace(_ file: String) -> Bool {
-        file.contains("/Sources/Mooring/") && !file.contains("/Synchronization/")
+        !file.contains("/Synchronization/") && !file.hasSuffix("/EngineSubject.swift")
+            && (file.contains("/Sources/Mooring/") || file.contains("/Sources/Races/"))
             && !file.hasSuffix("/FrameTable.swift") && !file.hasSuffix("/Entry.swift")
     }
 }

@@ -142,7 +142,7 @@ extension Race {
     private static let tableFreed = Race(
         name: "table-freed",
         summary: "a CPU walks a table that it remembers and another has freed",
-        mutations: [.keepsRemembering]
+        mutations: [.validatesBeforeLock]
     ) {
         let machine = try Stage.machine()
         let task = machine.spawn(on: 1)

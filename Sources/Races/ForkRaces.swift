@@ -33,7 +33,7 @@ extension Race {
     private static let forkFuture = Race(
         name: "fork-mlockall",
         summary: "a child inherits what mlockall said of the future",
-        mutations: [.forkInheritsFuture]
+        mutations: [.forkLooksBeforeLock]
     ) {
         let machine = try Stage.machine()
         let task = machine.spawn(on: 1)

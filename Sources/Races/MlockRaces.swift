@@ -4,10 +4,8 @@ import Mooring
 
 extension Race {
     static let mlockRaces = [
-        munlockIsolation, mlockAddition, mlockTruncation, freedInBatch, twoLockers,
-        mlockDrainedLate,
-        markDrainedLate,
-        freedWhileMarked, countedTruncation,
+        munlockIsolation, mlockAddition, munlockAddition, mlockTruncation, freedInBatch, twoLockers,
+        mlockDrainedLate, markDrainedLate, freedWhileMarked, countedTruncation,
     ]
 
     /// A page waits in one CPU's batch, which is to be on no list, while another process locks
@@ -78,6 +76,36 @@ extension Race {
             })
     }
 
+    /// A page that is marked enters its list while another CPU clears the mark.
+    private static let munlockAddition = Race(
+        name: "munlock-list-entry",
+        summary: "munlock clears the mark of a page that enters a list, and strands it there",
+        mutations: [.looksBeforeLock]
+    ) {
+        let machine = try Stage.machine()
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        let seen = try one.mapShared(file, 1)
+        let locked = try other.mapShared(file, 1)
+        // Waits in CPU 1's batch, and is marked there.
+        try one.access(seen, .read)
+        try other.mlock(locked)
+        return Scene(
+            machine: machine,
+            cpus: [
+                {
+                    machine.drainBatches(ofCPU: 1)
+                    try one.access(seen, .read)
+                },
+                { try other.munlock(locked) },
+            ],
+            check: {
+                machine.drainBatches()
+                try expect("frames that are unevictable", machine.total(.unevictable), 0)
+            })
+    }
+
     /// The page that mlock has found is truncated before it is mapped and marked.
     private static let mlockTruncation = Race(
         name: "mlock-truncation",
@@ -102,21 +130,30 @@ extension Race {
             })
     }
 
-    /// A locked page is unmapped and truncated, and a request for it waits in a batch.
+    /// A request for a locked page waits in a batch while another process maps the page, and the file
+    /// lets it go.
     private static let freedInBatch = Race(
         name: "free-in-lock-batch",
         summary: "a frame is freed while a batch of mlock requests holds it",
-        mutations: [.batchHoldsNoReference]
+        mutations: [.holdsInTwoSteps]
     ) {
         let machine = try Stage.machine()
         let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
         let task = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
         let region = try task.mapShared(file, 1)
+        let seen = try other.mapShared(file, 1)
         try task.mlock(region)
         machine.drainBatches()
         return Scene(
             machine: machine,
-            cpus: [{ try task.munmap(region) }, { try file.truncate(to: .bytes(0)) }],
+            cpus: [
+                { try task.munmap(region) },
+                {
+                    try other.access(seen, .read)
+                    try file.truncate(to: .bytes(0))
+                },
+            ],
             check: { machine.drainBatches() })
     }
 
@@ -139,11 +176,13 @@ extension Race {
                     try tasks[0].mlock(regions[0])
                     try tasks[0].munlock(regions[0])
                 },
-                { try tasks[1].mlock(regions[1]) },
+                {
+                    try tasks[1].mlock(regions[1])
+                    try tasks[1].munlock(regions[1])
+                },
             ],
             check: {
                 machine.drainBatches()
-                try tasks[1].munlock(regions[1])
                 try expect("frames that are mlocked", machine.total(.mlock), 0)
                 try expect("frames that are unevictable", machine.total(.unevictable), 0)
             })
@@ -218,7 +257,7 @@ extension Race {
     private static let freedWhileMarked = Race(
         name: "free-while-marked",
         summary: "a page is freed while it carries a mark, which must be counted as cleared",
-        mutations: [.forgetsMark]
+        mutations: [.countsMarkEarly]
     ) {
         let machine = try Stage.machine()
         let frame = machine.makeMarkedFrame(references: 2)

@@ -14,7 +14,7 @@ import Testing
         ["two-faults", "--bound", "x"], ["two-faults", "--bound", "1001"],
         ["two-faults", "--schedules", "0"], ["two-faults", "--seconds", "nan"],
         ["two-faults", "--seconds", "1e300"], ["two-faults", "--method", "magic"],
-        ["two-faults", "--seed=-1"],
+        ["two-faults", "--seed=-1"], ["--all", "--mutate", "remapForgetsOnFault"],
     ])
     func `words that make no sense are wrong usage`(_ words: [String]) {
         let error = #expect(throws: (any Error).self) { try ExploreRun.parse(words) }
@@ -25,6 +25,7 @@ import Testing
         (["no-such-race"], "there is no race 'no-such-race'"),
         (["two-faults", "--mutate", "nothing"], "there is no mistake 'nothing'"),
         (["two-faults", "--save", "/nowhere"], "there is no directory /nowhere"),
+        (["two-faults", "--schedules", "3"], "not finished after 3 schedules"),
         (
             ["drain-filling", "--mutate", "marksLate"],
             "the mistake was not found; it belongs to mark-after-munlock"

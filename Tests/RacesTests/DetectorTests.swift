@@ -90,7 +90,7 @@ import Testing
             ("first-run", Mutation.runsUnseen, "is freed while CPU 2 holds the translation"),
             ("copy-translation", .flushesFirst, "entry behind the translation"),
             ("drain-filling", .drainsWithoutEntering, "nothing orders the two"),
-            ("free-in-lock-batch", .batchHoldsNoReference, "which was freed"),
+            ("exit-truncation", .freesTablesFirst, "which was freed"),
         ])
     func `a rule broken is found as what it leads to`(
         _ name: String, _ mutation: Mutation, _ words: String

@@ -49,20 +49,66 @@ import Testing
         #expect(Array(rows.dropFirst(2)) == expected)
     }
 
-    /// The engine has changed since most of them were saved, so a schedule need not repeat; what it
-    /// led to must be found.
     @Test(arguments: try savedFailures())
-    func `what the engine once did wrong is found again`(_ saved: SavedFailure) throws {
+    func `a kept failure repeats exactly, and not without its mistake`(
+        _ saved: SavedFailure
+    ) throws {
         let race = try #require(Race.named(saved.subject))
         let mutation = try #require(
             race.mutations.first { "\($0)" == saved.mutation }, "\(saved.mutation ?? "none")")
         let explorer = try Explorer(try EngineSubject(race, mutation: mutation))
         let again = try explorer.replay(saved.failure.schedule)
-        let found = try again ?? explorer.search(.exhaustive(bound: 2)).failure
-        #expect(found?.finding.kind == saved.finding.kind)
-        // Without the mistake the same schedule ends well.
+        let refresh: Comment = """
+            The engine has changed since it was kept. To keep it anew: mooring explore run \
+            \(race.name) --mutate \(mutation) --save Tests/RacesTests/Failures
+            """
+        #expect(again?.finding == saved.finding, refresh)
+        #expect(again?.digest == saved.failure.digest, refresh)
+        #expect(again?.schedule == saved.failure.schedule, refresh)
         let mended = try Explorer(try EngineSubject(race))
         #expect(try mended.replay(saved.failure.schedule) == nil)
+    }
+
+    /// In debug builds a new address space or VMA has between its fields what the stack held before,
+    /// which makes one state several: the figures of these are compared in a release build only.
+    private static let hasNoise: Set<String> = [
+        "table-freed", "fork-fault", "fork-mlockall", "fork-truncation",
+    ]
+
+    /// Where plain search takes too long for a test it is compared at one preemption.
+    @Test(arguments: Race.all)
+    func `the reduction reaches every end state that plain search reaches`(_ race: Race) throws {
+        let explorer = try Explorer(try EngineSubject(race))
+        for bound in [2, 1] {
+            let plain = try explorer.search(
+                .exhaustive(bound: bound, reduces: false), schedules: 3000)
+            guard plain.isComplete else { continue }
+            let reduced = try explorer.search(.exhaustive(bound: bound))
+            withKnownIssue("new records have noise between their fields", isIntermittent: true) {
+                #expect(reduced.ends == plain.ends)
+            } when: {
+                Self.hasNoise.contains(race.name)
+            }
+            #expect(reduced.schedules < plain.schedules)
+            return
+        }
+        Issue.record("plain search does not end at one preemption")
+    }
+
+    /// Mistakes that show without any preemption: what is wrong lies between whole calls, or is a
+    /// race on plain memory, which vector clocks find in any order.
+    private static let foundInAnyOrder: Set<Mutation> = [
+        .owesNothing, .dirtiesGonePages, .freesBeforeFlush,
+        .copiesLate, .drainsBusyCPUs, .drainsWithoutEntering,
+    ]
+
+    @Test(arguments: Race.all)
+    func `a mistake is found only where a call is preempted`(_ race: Race) throws {
+        for mutation in race.mutations {
+            let explorer = try Explorer(try EngineSubject(race, mutation: mutation))
+            let found = try explorer.search(.exhaustive(bound: 0)).failure
+            #expect((found != nil) == Self.foundInAnyOrder.contains(mutation), "\(mutation)")
+        }
     }
 
     private static let root = URL(filePath: #filePath)

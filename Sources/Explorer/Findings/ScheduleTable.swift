@@ -8,10 +8,10 @@ public struct ScheduleTable: Sendable {
         public var thread: Int
         /// What the thread does: the point, and the object that it touches.
         public var action: String
-        /// Where in the code; `nil` where that is not known, or nothing is shared.
+        /// Where in the code; `nil` for where a thread begins, and for details that were left out.
         public var place: Place?
-        /// Whether another thread touches one of the step's objects, and one of the two changes it.
-        public var isShared: Bool
+        /// Whether the step is far from any change of thread, and touches only what is its own.
+        public var isDetail: Bool
         /// Whether the thread before could have gone on.
         public var isPreemption: Bool
     }
@@ -22,13 +22,19 @@ public struct ScheduleTable: Sendable {
     public var rows: [Row]
     /// How it ended.
     public var finding: Finding?
+    /// Where the thread stood that ended it; `nil` where that is found only after all threads.
+    public var findingPlace: Place?
 }
 
 extension Explorer {
     /// Repeats a failure and describes each of its steps.
     ///
+    /// - Parameters:
+    ///   - failure: What to repeat.
+    ///   - details: Whether details have places too, which take milliseconds each.
+    /// - Returns: The table.
     /// - Throws: As ``replay(_:)``.
-    public func table(of failure: Failure) throws -> ScheduleTable {
+    public func table(of failure: Failure, details: Bool = false) throws -> ScheduleTable {
         _ = try replay(failure.schedule)
         let trace = execution.trace
         let shared = sharedObjects()
@@ -44,31 +50,31 @@ extension Explorer {
                 step.object < 0
                 ? "begins"
                 : "\(step.point.verb) \(execution.name(ofObject: Int(step.object)))"
+            // Two steps on either side of a change, and the last before the end.
+            let near = max(0, index - 2)...min(trace.stepCount - 1, index + 2)
+            let isNear =
+                index >= trace.stepCount - 2
+                || near.contains { trace.steps[$0].thread != step.thread }
+            let isShared = trace.accesses(of: index).contains { shared.contains($0.object) }
             rows.append(
                 ScheduleTable.Row(
-                    thread: thread, action: action, place: nil,
-                    isShared: trace.accesses(of: index).contains { shared.contains($0.object) },
+                    thread: thread, action: action, place: nil, isDetail: !isNear && !isShared,
                     isPreemption: step.isPreemption))
         }
-        // Where nothing is shared a place says little, and takes milliseconds.
-        let wanted = Set(keys.indices.filter { rows[$0].isShared }.map { keys[$0] })
+        let wanted = Set(keys.indices.filter { details || !rows[$0].isDetail }.map { keys[$0] })
         execution.wantsStack = { thread, point, _ in
             wanted.contains(Execution.StackKey(thread: thread, point: point))
         }
         defer { execution.wantsStack = nil }
         let result = try replay(failure.schedule)
         for index in rows.indices {
-            rows[index].place = execution.stacks[keys[index]].flatMap {
-                Place(of: $0, where: subject.isPlace)
-            }
+            rows[index].place = execution.stacks[keys[index]].flatMap(places.place)
         }
         return ScheduleTable(
             threads: (0..<execution.threadCount).map { execution.name(of: $0) }, rows: rows,
-            finding: result?.finding)
+            finding: result?.finding, findingPlace: execution.endStack.flatMap(places.place))
     }
-}
 
-extension Explorer {
     /// Objects that more than one thread of the last run touched, at least one changing them.
     private func sharedObjects() -> Set<Int32> {
         var users: [Int32: ThreadSet] = [:]
@@ -98,8 +104,8 @@ extension Point {
         case .unlockShared: "after sharing"
         case .sleep: "sleep on"
         case .wake: "wake"
-        case .load, .acquire, .read: "read"
-        case .store, .write: "write"
+        case .load, .acquire, .read, .sample: "read"
+        case .store, .write, .tally: "write"
         case .free: "free"
         case .make: "make"
         }
@@ -107,31 +113,23 @@ extension Point {
 }
 
 extension ScheduleTable: CustomStringConvertible {
-    /// The table as text; rows in which a thread touches only what is its own are folded.
-    public var description: String { text(folds: true) }
+    /// The table as text, without details.
+    public var description: String { text(details: false) }
 
     /// The table as text.
     ///
-    /// - Parameter folds: Whether rows in which a thread touches only what is its own become one.
+    /// - Parameter details: Whether each detail is a row; else neighbours are one row together.
     /// - Returns: Lines, the last of them the finding.
-    public func text(folds: Bool) -> String {
+    public func text(details: Bool) -> String {
         var lines: [(thread: Int, text: String)] = []
-        var folded = 0
+        var left = 0
         for (index, row) in rows.enumerated() {
-            let isEdge =
-                index == 0 || index == rows.count - 1 || rows[index - 1].thread != row.thread
-                || rows[index + 1].thread != row.thread
-            if folds, !row.isShared, !isEdge {
-                folded += 1
-                continue
+            let isLeft = row.isDetail && !details
+            if left > 0, !isLeft || rows[index - 1].thread != row.thread {
+                lines.append((rows[index - 1].thread, "… \(left) steps of its own"))
+                left = 0
             }
-            if folded == 1 {
-                lines.append((rows[index - 1].thread, rows[index - 1].text))
-            } else if folded > 1 {
-                lines.append((rows[index - 1].thread, "… \(folded) steps of its own"))
-            }
-            folded = 0
-            lines.append((row.thread, row.text))
+            if isLeft { left += 1 } else { lines.append((row.thread, row.text)) }
         }
         let widths = threads.indices.map { thread in
             lines.reduce(threads[thread].count) {
@@ -145,7 +143,10 @@ extension ScheduleTable: CustomStringConvertible {
             cells[line.thread] = line.text
             text += ScheduleTable.line(cells, widths) + "\n"
         }
-        if let finding { text += "\n\(finding)\n" }
+        if let finding {
+            text += "\n\(finding)\n"
+            if let findingPlace { text += "at \(findingPlace)\n" }
+        }
         return text
     }
 

@@ -2,7 +2,11 @@
 
 extension Explorer {
     /// The schedule with the fewest changes of thread that still leads to a finding of the same
-    /// kind, as far as leaving out and moving stretches comes to one.
+    /// kind.
+    ///
+    /// First leaves out, moves and lengthens stretches, as long as that helps; then tries all
+    /// schedules with fewer changes, but for those that differ only in the order of independent
+    /// steps.
     ///
     /// - Parameters:
     ///   - failure: What to shrink.
@@ -10,8 +14,27 @@ extension Explorer {
     /// - Returns: The failure with the shorter schedule, or the same.
     /// - Throws: As ``search(_:schedules:duration:progress:)``.
     public func shrink(_ failure: Failure, runs: Int = 20_000) throws -> Failure {
-        var best = failure
         var left = runs
+        let best = try shorten(failure, &left)
+        for changes in 0..<max(0, best.schedule.changes) {
+            let strategy = DepthFirstStrategy(
+                bound: changes, of: .changes, reduces: true, threads: execution.threadCount)
+            while left > 0, strategy.prepare() {
+                left -= 1
+                if let finding = try execution.run(strategy), finding.kind == best.finding.kind {
+                    let found = self.failure(finding)
+                    if Explorer.isShorter(found.schedule, than: best.schedule) {
+                        return try shorten(found, &left)
+                    }
+                }
+                strategy.learn(from: execution)
+            }
+        }
+        return best
+    }
+
+    private func shorten(_ failure: Failure, _ left: inout Int) throws -> Failure {
+        var best = failure
         var improved = true
         while improved, left > 0 {
             improved = false

@@ -9,7 +9,6 @@
 //            `object` say what it is about to do.
 
 import CExplorer
-import Runtime
 
 /// Runs a subject under schedules.
 final class Execution {
@@ -53,20 +52,21 @@ final class Execution {
 
     let subject: any Subject
     let threadCount: Int
-    let objects = ObjectTable()
+    let objects: ObjectTable
     let trace = Trace()
     let hash: StateHash
     let detector: RaceDetector
     /// A run with more steps has no end.
     var stepLimit = 20_000
-    /// Which points' stacks a run notes; `nil` for none, not even a trap's.
+    /// Which points' stacks a run notes; `nil` for none, not even that of a finding.
     ///
     /// Asked with the thread, how many points it has come to before, and the address of the code. A
     /// stack takes milliseconds.
     var wantsStack: ((Int, Int, UInt) -> Bool)?
     /// The stacks that were noted, by thread and by how many points it had come to before.
-    private(set) var stacks: [StackKey: Backtrace] = [:]
-    private var trapStack: Backtrace?
+    private(set) var stacks: [StackKey: Stack] = [:]
+    /// Where the thread stood that ended the run with a finding, if stacks are noted.
+    private(set) var endStack: Stack?
     /// Sites of points, how often they were come to and left by a preemption.
     var coverage: Coverage?
     /// Steps that only repeat what an earlier run did: their states are counted already.
@@ -91,6 +91,7 @@ final class Execution {
         }
         self.subject = subject
         threadCount = subject.threadCount
+        objects = ObjectTable { [unowned subject] in subject.number(ofObject: $0) }
         hash = StateHash(threads: threadCount)
         detector = RaceDetector(threads: threadCount)
         fibers = .allocate(capacity: threadCount)
@@ -141,7 +142,7 @@ final class Execution {
         hash.reset()
         detector.reset()
         finding = nil
-        trapStack = nil
+        endStack = nil
         stacks.removeAll()
         freedCount = 0
         running = -1
@@ -171,10 +172,6 @@ final class Execution {
             if fingerprint.map(isKnownGood) != true {
                 do { try subject.check() } catch { finding = Execution.finding(error, .state) }
             }
-        }
-        // The stack of a trap is looked into here, where there is room to do so.
-        if let place = trapStack.flatMap({ Place(of: $0, where: { subject.isPlace($0) }) }) {
-            finding?.message += ", at \(place)"
         }
         return finding
     }
@@ -223,12 +220,12 @@ final class Execution {
     /// Ends the run with a finding; the running thread never goes on.
     func end(with finding: Finding) {
         if self.finding == nil { self.finding = finding }
+        if wantsStack != nil { endStack = Stack.capture() }
         var nowhere: UnsafeMutableRawPointer?
         explorer_fiber_switch(&nowhere, main)
     }
 
     private func endWithTrap(_ trap: explorer_trap) {
-        if wantsStack != nil { trapStack = try? Backtrace.capture(limit: 40) }
         end(
             with: Finding(
                 .trap, "the processor stopped \(name(of: running)) with signal \(trap.signal)"))
@@ -297,7 +294,7 @@ final class Execution {
     private func noteStack(_ site: UInt) {
         let point = fibers[running].points
         guard let wantsStack, wantsStack(running, point, site) else { return }
-        stacks[StackKey(thread: running, point: point)] = try? Backtrace.capture(limit: 40)
+        stacks[StackKey(thread: running, point: point)] = Stack.capture()
     }
 
     /// A thread only says what it touches.
@@ -310,6 +307,8 @@ final class Execution {
         case .write:
             note(object, .write)
             if let race = detector.write(running, object) { end(withRace: race, object) }
+        case .sample: note(object, .read)
+        case .tally: note(object, .write)
         case .free: setFreed(object, true)
         case .make: setFreed(object, false)
         default: break

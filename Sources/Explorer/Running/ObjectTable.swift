@@ -7,6 +7,8 @@ final class ObjectTable {
     /// What is known of an object.
     struct Object {
         var address: UInt
+        /// The same in every run, whatever the order of its steps.
+        var identity: UInt64
         /// Grows when a thread that waits for the object may go on.
         var version: UInt32 = 0
         /// Who has it alone, or -1; as far as its points tell.
@@ -39,7 +41,11 @@ final class ObjectTable {
         var number: UInt32 = 0
     }
 
-    init() {
+    private let identify: (UInt) -> UInt64?
+
+    /// A table of objects that `identify` has lasting numbers for, or none.
+    init(identify: @escaping (UInt) -> UInt64?) {
+        self.identify = identify
         objects = .allocate(capacity: capacity)
         slots = .allocate(capacity: mask + 1)
         slots.initialize(repeating: Slot(), count: mask + 1)
@@ -84,7 +90,8 @@ final class ObjectTable {
     private func add(_ address: UInt, _ slot: Int) -> Int {
         if count == capacity { grow() }
         let number = count
-        (objects + number).initialize(to: Object(address: address))
+        (objects + number).initialize(
+            to: Object(address: address, identity: identify(address) ?? UInt64(number)))
         count += 1
         slots[slot] = Slot(run: run, number: UInt32(number))
         if count * 2 > mask { rehash() }

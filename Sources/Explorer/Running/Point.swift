@@ -6,8 +6,8 @@ import CExplorer
 
 /// A place in a thread of a subject.
 ///
-/// At ``read``, ``write``, ``free`` and ``make`` a thread only says what it touches, so that races
-/// on plain memory are found. At the others another thread may go on.
+/// From ``read`` to ``tally`` a thread only says what it touches. At the others another thread may go
+/// on.
 public enum Point: UInt8, Sendable, Codable {
     /// About to take an object alone, or to wait until nobody has it.
     case lock
@@ -39,6 +39,10 @@ public enum Point: UInt8, Sendable, Codable {
     case free
     /// Makes a record anew of the 32 bytes that begin at the object.
     case make
+    /// Reads a number that others change meanwhile: nothing orders it, nor needs to.
+    case sample
+    /// Changes a number that others may ``sample``.
+    case tally
     /// Sleeps until another thread wakes who sleeps on the object; an earlier wake does not count.
     case sleep
     /// About to wake who sleeps on an object.
@@ -46,13 +50,18 @@ public enum Point: UInt8, Sendable, Codable {
 
     /// Whether another thread may go on here.
     @inline(__always)
-    public var mayChange: Bool { rawValue < Point.read.rawValue || rawValue > Point.make.rawValue }
+    public var mayChange: Bool { rawValue < Point.read.rawValue || rawValue > Point.tally.rawValue }
 
     /// Whether memory must live at the point.
     ///
     /// What is free may be looked at, as an allocator does who wants to merge blocks.
     @inline(__always)
-    var isUse: Bool { self != .load && self != .make && self != .free }
+    var isUse: Bool {
+        switch self {
+        case .load, .make, .free, .sample, .tally: false
+        default: true
+        }
+    }
 
     /// Whether a thread touches the object when it goes on; else it has when it comes to the point.
     @inline(__always)

@@ -39,7 +39,7 @@ final class StateHash {
         // A write sees the value and everyone who read it; the order of readers means nothing.
         let seen = object.pointee.history &+ (isRead ? 0 : object.pointee.reads)
         let new = StateHash.mix(
-            old, seen &+ UInt64(object.pointee.address & 0xFFFF) &+ (isRead ? 1 : 2))
+            old, seen &+ object.pointee.identity &+ (isRead ? 1 : 2))
         if isRead {
             object.pointee.reads &+= new
         } else {

@@ -37,6 +37,10 @@ public protocol Subject: AnyObject {
     /// What a table calls the object at an address, or `nil` for a number in order of first use.
     func name(ofObject address: UInt) -> String?
 
+    /// A number for the object at an address that is the same in every run, wherever the host has
+    /// put it; `nil` for one in order of first use. The coverage of a search counts states by it.
+    func number(ofObject address: UInt) -> UInt64?
+
     /// Whether a source file is one whose lines explain a step, rather than a primitive's own.
     func isPlace(_ file: String) -> Bool
 }
@@ -53,6 +57,9 @@ extension Subject {
 
     /// Numbers for all objects.
     public func name(ofObject address: UInt) -> String? { nil }
+
+    /// None.
+    public func number(ofObject address: UInt) -> UInt64? { nil }
 
     /// Every file but the explorer's.
     public func isPlace(_ file: String) -> Bool {

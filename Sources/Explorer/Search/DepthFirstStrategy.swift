@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All schedules with at most so many preemptions, one after another.
+// All schedules with at most so many preemptions, or changes of thread, one after another.
 //
 // STATE      A path: for each step of the last run who could have made it, who is to be tried, and
 //            who was. The next run repeats the path up to the last step where somebody is left to
 //            try, and goes on without preemptions from there.
-// INVARIANT  With reduction, of all schedules that differ only in the order of steps that touch
-//            nothing in common at least one is tried, if it is within the bound.
+// INVARIANT  With reduction, every state at the end that a schedule within the bound leads to is
+//            reached: of schedules that differ only in the order of steps that touch nothing in
+//            common one is enough.
 // SEE        Flanagan and Godefroid, Dynamic partial-order reduction (2005), for which steps must
 //            be tried the other way round. Coons, Musuvathi and McKinley, Bounded partial-order
 //            reduction (2013), for what a bound asks besides: whoever is to run before a step is
@@ -15,6 +16,14 @@
 
 /// Searches exhaustively, within a bound.
 final class DepthFirstStrategy: Strategy {
+    /// What a bound is of.
+    enum Cost {
+        /// Changes of thread where the one before could have gone on.
+        case preemptions
+        /// All changes of thread.
+        case changes
+    }
+
     private struct Node {
         var enabled: ThreadSet
         /// Who is to be tried here; all that are tried are in it.
@@ -22,14 +31,15 @@ final class DepthFirstStrategy: Strategy {
         var tried: ThreadSet
         /// Who ran before and could have gone on, or -1.
         var current: Int32
-        /// Preemptions before this step.
-        var preemptions: Int32
+        /// What the changes before this step have cost.
+        var cost: Int32
         var chosen: Int32
     }
 
     private var path: [Node] = []
     private let bound: Int
-    private let reduction: PartialOrder?
+    private let counted: Cost
+    private let conflicts: Conflicts?
     private var isFirst = true
     /// The subject did something else when the path was repeated.
     private(set) var divergedAt: Int?
@@ -38,13 +48,15 @@ final class DepthFirstStrategy: Strategy {
     /// A search.
     ///
     /// - Parameters:
-    ///   - bound: The most preemptions of a run.
+    ///   - bound: The highest cost of a run.
+    ///   - counted: What costs.
     ///   - reduces: Whether schedules that differ only in the order of independent steps count as
     ///     one.
     ///   - threads: How many threads the subject has.
-    init(bound: Int, reduces: Bool, threads: Int) {
+    init(bound: Int, of counted: Cost, reduces: Bool, threads: Int) {
         self.bound = bound
-        reduction = reduces ? PartialOrder(threads: threads) : nil
+        self.counted = counted
+        conflicts = reduces ? Conflicts(threads: threads) : nil
         path.reserveCapacity(1024)
     }
 
@@ -74,11 +86,20 @@ final class DepthFirstStrategy: Strategy {
         var left = node.wanted.subtracting(node.tried)
         while !left.isEmpty {
             let thread = left.first
-            let cost = node.current >= 0 && thread != Int(node.current) ? 1 : 0
-            if Int(node.preemptions) + cost <= bound { return thread }
+            if Int(node.cost) + cost(of: thread, at: index) <= bound { return thread }
             left = left.subtracting(ThreadSet(thread))
         }
         return -1
+    }
+
+    /// What it costs that a thread makes a step of the path.
+    private func cost(of thread: Int, at step: Int) -> Int {
+        let before =
+            switch counted {
+            case .preemptions: Int(path[step].current)
+            case .changes: step > 0 ? Int(path[step - 1].chosen) : -1
+            }
+        return before >= 0 && thread != before ? 1 : 0
     }
 
     func choose(step: Int, _ enabled: ThreadSet, current: Int) -> Int {
@@ -90,22 +111,21 @@ final class DepthFirstStrategy: Strategy {
             }
             return Int(node.chosen)
         }
-        var preemptions: Int32 = 0
+        var cost = 0
         if let last = path.last {
-            preemptions = last.preemptions
-            if last.current >= 0, last.chosen != last.current { preemptions += 1 }
+            cost = Int(last.cost) + self.cost(of: Int(last.chosen), at: path.count - 1)
         }
         let chosen = current >= 0 ? current : enabled.first
-        let wanted = reduction == nil ? enabled : ThreadSet(chosen)
+        let wanted = conflicts == nil ? enabled : ThreadSet(chosen)
         path.append(
             Node(
                 enabled: enabled, wanted: wanted, tried: ThreadSet(chosen),
-                current: Int32(current), preemptions: preemptions, chosen: Int32(chosen)))
+                current: Int32(current), cost: Int32(cost), chosen: Int32(chosen)))
         return chosen
     }
 
     func learn(from execution: Execution) {
-        reduction?.forEachReversal(in: execution.trace, objects: execution.objects.count) {
+        conflicts?.forEachReversal(in: execution.trace, objects: execution.objects.count) {
             step, thread in
             want(thread, before: step)
             var start = step

@@ -152,9 +152,7 @@ struct AddressSpace: Equatable {
 
     /// Makes what slots remember void; the lock is held exclusively.
     @inline(__always)
-    func noteTablesChanged() {
-        if !Mutation.keepsRemembering.isActive { pointer.pointee.generation &+= 1 }
-    }
+    func noteTablesChanged() { pointer.pointee.generation &+= 1 }
 
     // MARK: Resident sizes
 
@@ -272,14 +270,14 @@ struct AddressSpaceSlot {
     /// Notes that this CPU runs in the address space.
     @inline(__always)
     func noteRuns() {
-        if hasRun || Mutation.runsUnseen.isActive { return }
+        if hasRun { return }
         ranWord.store(1)
         // ORDER: noted before any entry is read, see TLB.shootDown.
         MemoryFence.full()
     }
 
     @inline(__always)
-    private var ranWord: CounterWord { CounterWord(at: raw + 104) }
+    private var ranWord: AtomicField64 { AtomicField64(at: raw + 104) }
 
     /// Entries that name a swap slot: made less gone on this CPU.
     @inline(__always)

@@ -43,6 +43,9 @@ struct Commitment {
     /// Gives the memory back.
     func deallocate() { state.deallocate() }
 
+    /// Whether the account is at an address.
+    func hasState(at address: UInt) -> Bool { state.contains(address) }
+
     private var word: AtomicField64 { AtomicField64(at: UnsafeMutableRawPointer(state)) }
 
     var mode: OvercommitMode { state.pointee.mode }

@@ -21,12 +21,17 @@ extension AddressSpaces {
         let child = makeSpace(on: cpu)
         do throws(Errno) {
             let shares = Mutation.forkShares.isActive
+            let inheritsFuture =
+                Mutation.forkLooksBeforeLock.isActive && parent.pointer.pointee.futureLock.isEmpty
             parent.lock.lock(.addressSpace, on: cpu, shares: shares)
             defer { parent.lock.unlock(.addressSpace, on: cpu, shares: shares) }
             batches.drain(on: cpu)
             // Also after a failure: entries have lost the right to write by then.
             defer { tlb.flush(parent, .all, on: cpu) }
             copyLayout(from: parent, to: child)
+            if inheritsFuture {
+                child.pointer.pointee.futureLock = parent.pointer.pointee.futureLock
+            }
             var vma = parent.tree.first
             while let original = vma {
                 vma = original.next
@@ -47,9 +52,6 @@ extension AddressSpaces {
         child.pointer.pointee.codePages = parent.pointer.pointee.codePages
         child.pointer.pointee.breakEnd = parent.pointer.pointee.breakEnd
         child.pointer.pointee.stackStart = parent.pointer.pointee.stackStart
-        if Mutation.forkInheritsFuture.isActive {
-            child.pointer.pointee.futureLock = parent.pointer.pointee.futureLock
-        }
     }
 
     private func copyVMA(

@@ -72,6 +72,9 @@ struct ProcessTable {
         process.pointer.deallocate()
     }
 
+    /// Whether its lock is at an address.
+    func hasLock(at address: UInt) -> Bool { UInt(bitPattern: state) &+ 4 == address }
+
     /// All live processes in order of their numbers.
     func all(on cpu: CPU) -> [ProcessRef] {
         withLock(on: cpu) { state in

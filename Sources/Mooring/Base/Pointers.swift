@@ -10,4 +10,9 @@ extension UnsafeMutablePointer {
         self = .allocate(capacity: 1)
         initialize(to: value)
     }
+
+    /// Whether an address of the host lies in the value.
+    func contains(_ address: UInt) -> Bool {
+        address &- UInt(bitPattern: self) < UInt(MemoryLayout<Pointee>.stride)
+    }
 }

@@ -115,6 +115,9 @@ struct Slab<Object: ~Copyable> {
         return nil
     }
 
+    /// Whether its own lock and counts are at an address.
+    func hasState(at address: UInt) -> Bool { state.contains(address) }
+
     /// Runs `body` while no object can be freed: for who has an object's number and must find out
     /// whether it still lives.
     @inline(__always)

@@ -26,6 +26,11 @@ struct SlabCompanion<Object: ~Copyable> {
         directory.deallocate()
     }
 
+    /// Whether the address of one of its chunks is kept at an address.
+    func hasDirectory(at address: UInt) -> Bool {
+        address &- UInt(bitPattern: directory) < UInt(count * 8)
+    }
+
     /// The part of the object with this number, to be initialised by whoever made the object.
     @inline(__always)
     subscript(number: UInt32) -> UnsafeMutablePointer<Object> {

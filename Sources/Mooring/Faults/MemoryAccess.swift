@@ -63,14 +63,16 @@ struct MemoryAccess {
     ) -> Signal? {
         let space = caller.space
         let cpu = caller.cpu
+        let slot = space.slot(of: cpu)
+        if Mutation.validatesBeforeLock.isActive { slot.validate(against: space) }
         space.lock.lockShared(.addressSpace, on: cpu)
         if space.isReaped {
             space.lock.unlockShared(.addressSpace, on: cpu)
             return .outOfMemory
         }
-        let slot = space.slot(of: cpu)
-        slot.validate(against: space)
-        slot.noteRuns()
+        if !Mutation.validatesBeforeLock.isActive { slot.validate(against: space) }
+        if !Mutation.runsUnseen.isActive { slot.noteRuns() }
+        defer { if Mutation.runsUnseen.isActive { slot.noteRuns() } }
         while position < end {
             let address = address(position)
             if mark(address, kind, space, slot, on: cpu) {

@@ -62,6 +62,11 @@ struct PhysicalMemory {
         return nil
     }
 
+    /// Whether the address of one of its blocks is kept at an address.
+    func hasDirectory(at address: UInt) -> Bool {
+        address &- UInt(bitPattern: blocks) < UInt(blockCount * 8)
+    }
+
     /// Clears a frame.
     @inline(__always)
     func zero(_ pfn: PFN) {

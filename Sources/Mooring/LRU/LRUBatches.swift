@@ -322,31 +322,34 @@ struct LRUBatches {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
             let pfn = PFN(rawValue: UInt32(truncatingIfNeeded: entry))
             let frame = frames[pfn]
+            let wasListed = Mutation.looksBeforeLock.isActive && frame.has(.onLRU)
             let node =
                 Mutation.drainsWithoutLock.isActive
                 ? LRULists.node(ofZone: frame.zoneIndex) : nodes.lock(of: frame)
             carryOut(
-                LRURequest(rawValue: entry >> 32).unsafelyUnwrapped, pfn, frame, node: node,
-                on: cpu)
+                LRURequest(rawValue: entry >> 32).unsafelyUnwrapped, pfn, frame,
+                wasListed: wasListed, node: node, on: cpu)
         }
         nodes.unlock()
         SchedulingPoint.touch(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)
-            if Mutation.batchHoldsNoReference.isActive, entry >> 32 & 1 == 1 { continue }
             release(PFN(rawValue: UInt32(truncatingIfNeeded: entry)), on: cpu)
         }
     }
 
     @inline(__always)
     private func carryOut(
-        _ request: LRURequest, _ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU
+        _ request: LRURequest, _ pfn: PFN, _ frame: FrameRef, wasListed: Bool, node: Int,
+        on cpu: CPU
     ) {
         switch request {
         case .mlock, .mlockNew:
             countLock(pfn, frame, isNew: request == .mlockNew, node: node, on: cpu)
-        case .munlock: countUnlock(pfn, frame, node: node, on: cpu)
+        case .munlock:
+            let isListed = Mutation.looksBeforeLock.isActive ? wasListed : frame.has(.onLRU)
+            countUnlock(pfn, frame, isListed: isListed, node: node, on: cpu)
         case .lazyFree: makeLazilyFree(pfn, frame, node: node, on: cpu)
         case .activate: activate(pfn, frame, node: node, on: cpu)
         case .deactivate: deactivate(pfn, frame, node: node, on: cpu)
@@ -371,6 +374,11 @@ struct LRUBatches {
     @inline(__always)
     func release(_ pfn: PFN, on cpu: CPU) {
         let frame = frames[pfn]
+        if Mutation.countsMarkEarly.isActive,
+            UInt32(truncatingIfNeeded: frame.counts.load()) == 1
+        {
+            countMarkOff(frame, on: cpu)
+        }
         if UInt32(truncatingIfNeeded: frame.counts.subtract(FrameRef.oneReference)) == 0 {
             retireAndFree(pfn, on: cpu)
         }
@@ -408,11 +416,15 @@ struct LRUBatches {
     /// Clears what a frame may still carry when its last user lets go.
     @inline(__always)
     private func clearForFree(_ frame: FrameRef, on cpu: CPU) {
-        // A frame freed while still marked: the mark goes with it, and is counted as cleared.
-        if frame.has(.mlocked), !Mutation.forgetsMark.isActive {
-            cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
-            cpu.count(.unevictableCleared)
-        }
+        if !Mutation.countsMarkEarly.isActive { countMarkOff(frame, on: cpu) }
         frame.resetFlags([])
+    }
+
+    /// A frame freed while still marked: the mark goes with it, and is counted as cleared.
+    @inline(__always)
+    private func countMarkOff(_ frame: FrameRef, on cpu: CPU) {
+        guard frame.has(.mlocked) else { return }
+        cpu.add(-1, to: .mlock, zone: frame.zoneIndex)
+        cpu.count(.unevictableCleared)
     }
 }

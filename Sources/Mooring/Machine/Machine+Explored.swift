@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an explorer of schedules needs of a machine besides its calls: to put back what flat memory
-// does not hold, and names for what CPUs touch.
+// does not hold, and to look at what no call tells.
 
 extension Machine {
     /// The part of a machine's state that is not in flat memory: the table of processes, and who has
@@ -67,59 +67,6 @@ extension Machine {
         cpu.enter()
         defer { cpu.leave() }
         batches.release(PFN(rawValue: frame), on: cpu)
-    }
-
-    /// What a CPU touches at an address of the host, in words.
-    package func describe(address: UInt) -> String? {
-        describeMemory(address) ?? describeCPU(address) ?? describeObject(address)
-    }
-
-    private func describeMemory(_ address: UInt) -> String? {
-        if let (pfn, byte) = frames.locate(address) {
-            let frame = "frame \(pfn.rawValue)"
-            return switch byte {
-            case 0..<4: "flags of \(frame)"
-            // The lock of the table that the frame is.
-            case 4..<8: frame
-            case 8..<16: "counts of \(frame)"
-            case 16..<24: "links of \(frame)"
-            default: "owner of \(frame)"
-            }
-        }
-        if let (pfn, byte) = memory.locate(address) {
-            return "entry \(byte / 8) in frame \(pfn.rawValue)"
-        }
-        for zone in allocator.zones where UInt(bitPattern: zone.raw) <= address {
-            if address < UInt(bitPattern: zone.raw) + UInt(ZoneRef.stride) {
-                return "zone \(zone.type.kernelName)"
-            }
-        }
-        return lists.locate(address).map { "LRU lists of node \($0)" }
-    }
-
-    private func describeCPU(_ address: UInt) -> String? {
-        for cpu in cpus where UInt(bitPattern: cpu.state) == address { return "CPU \(cpu.index)" }
-        if let index = allocator.locateLists(address) { return "free frames of CPU \(index)" }
-        if let index = batches.locate(address) { return "batches of CPU \(index)" }
-        return spaces.tlb.caches?.locate(address).map { "TLB of CPU \($0)" }
-    }
-
-    private func describeObject(_ address: UInt) -> String? {
-        if let (number, _) = spaces.spaces.locate(address) {
-            let space = AddressSpace(pointer: spaces.spaces[number])
-            return address == UInt(bitPattern: space.upperLock.word)
-                ? "upper tables of space \(number)" : "address space \(number)"
-        }
-        if let (number, _) = spaces.vmas.locate(address) { return "VMA \(number)" }
-        if let (number, _) = cache.files.locate(address) {
-            let file = FileRef(pointer: cache.files[number])
-            return switch address {
-            case UInt(bitPattern: file.mappingsLock.word): "mappings of file \(number)"
-            case UInt(bitPattern: file.cacheLock.word): "pages of file \(number)"
-            default: "file \(number)"
-            }
-        }
-        return spaces.groups.groups.locate(address).map { "group \($0.number)" }
     }
 }
 

@@ -25,7 +25,7 @@ struct CountedMlock: MlockPolicy {
     @inline(__always)
     func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         if !Mutation.marksLate.isActive { batches.markLocked(frame, on: cpu) }
-        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
+        hold(frame)
         batches.requestTakingReference(.mlock, pfn, on: cpu)
     }
 
@@ -38,8 +38,18 @@ struct CountedMlock: MlockPolicy {
     /// Nothing changes at once; the drain decides by the count.
     @inline(__always)
     func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
-        if !Mutation.batchHoldsNoReference.isActive { frame.counts.add(FrameRef.oneReference) }
+        hold(frame)
         batches.requestTakingReference(.munlock, pfn, on: cpu)
+    }
+
+    /// Counts the reference that a request holds until it is carried out.
+    @inline(__always)
+    private func hold(_ frame: FrameRef) {
+        if Mutation.holdsInTwoSteps.isActive {
+            frame.counts.store(frame.counts.load() + FrameRef.oneReference)
+        } else {
+            frame.counts.add(FrameRef.oneReference)
+        }
     }
 
     func settle(with map: ReverseMap?, on cpu: CPU) {}
@@ -85,9 +95,12 @@ extension LRUBatches {
     }
 
     /// Counts a locked mapping less; the last one clears the mark and makes the frame evictable.
+    ///
+    /// Under the node's lock; `isListed` says whether the frame is on a list.
     @inline(__always)
-    func countUnlock(_ pfn: PFN, _ frame: FrameRef, node: Int, on cpu: CPU) {
-        let isListed = frame.has(.onLRU)
+    func countUnlock(
+        _ pfn: PFN, _ frame: FrameRef, isListed: Bool, node: Int, on cpu: CPU
+    ) {
         if isListed, frame.has(.unevictable), frame.mlockCount > 0 {
             frame.mlockCount -= 1
             if frame.mlockCount > 0 { return }

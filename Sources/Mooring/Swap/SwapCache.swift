@@ -81,6 +81,9 @@ struct SwapCache {
         state.deallocate()
     }
 
+    /// Whether the lock and the counts of slots are at an address.
+    func hasState(at address: UInt) -> Bool { state.contains(address) }
+
     private var frames: FrameTable { parts.pointee.frames }
     private var batches: LRUBatches { parts.pointee.batches }
     private var workingset: Workingset { parts.pointee.workingset }

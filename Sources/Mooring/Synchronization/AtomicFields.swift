@@ -16,10 +16,16 @@ struct AtomicField8 {
     }
 
     @inline(__always)
-    func load() -> UInt8 { byte.pointee.load(ordering: .relaxed) }
+    func load() -> UInt8 {
+        SchedulingPoint.touch(.load, byte)
+        return byte.pointee.load(ordering: .relaxed)
+    }
 
     @inline(__always)
-    func store(_ value: UInt8) { byte.pointee.store(value, ordering: .relaxed) }
+    func store(_ value: UInt8) {
+        SchedulingPoint.touch(.store, byte)
+        byte.pointee.store(value, ordering: .relaxed)
+    }
 }
 
 /// A 32-bit word that several CPUs change at once.
@@ -214,12 +220,22 @@ struct CounterWord {
     }
 
     @inline(__always)
-    func load() -> Int64 { word.pointee.load(ordering: .relaxed) }
+    func load() -> Int64 {
+        SchedulingPoint.touch(.sample, word)
+        return word.pointee.load(ordering: .relaxed)
+    }
 
     @inline(__always)
-    func store(_ value: Int64) { word.pointee.store(value, ordering: .relaxed) }
+    func store(_ value: Int64) {
+        SchedulingPoint.touch(.tally, word)
+        word.pointee.store(value, ordering: .relaxed)
+    }
 
     /// Adds without a locked operation: only its own CPU writes it.
     @inline(__always)
-    func add(_ amount: Int) { store(load() &+ Int64(truncatingIfNeeded: amount)) }
+    func add(_ amount: Int) {
+        SchedulingPoint.touch(.tally, word)
+        let now = word.pointee.load(ordering: .relaxed) &+ Int64(truncatingIfNeeded: amount)
+        word.pointee.store(now, ordering: .relaxed)
+    }
 }

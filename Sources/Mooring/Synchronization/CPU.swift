@@ -98,15 +98,13 @@ package struct CPU {
     /// Counts an event.
     @inline(__always)
     func count(_ event: Event, _ amount: Int = 1) {
-        let word = event.word(in: state.pointee.events)
-        word.store(word.load() &+ Int64(truncatingIfNeeded: amount))
+        event.word(in: state.pointee.events).add(amount)
     }
 
     /// Changes a gauge of a zone.
     @inline(__always)
     func add(_ amount: Int, to gauge: Gauge, zone: Int) {
-        let word = gauge.word(in: state.pointee.gauges, zone: zone)
-        word.store(word.load() &+ Int64(truncatingIfNeeded: amount))
+        gauge.word(in: state.pointee.gauges, zone: zone).add(amount)
     }
 
     // MARK: Lock order

@@ -12,16 +12,18 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case marksListedLast
     /// A page found in the page cache is mapped without looking whether it is still there.
     case mapsWithoutLooking
-    /// A request for the mlock batch holds no reference.
-    case batchHoldsNoReference
+    /// munlock looks whether a frame is on a list before it has the lock of the lists.
+    case looksBeforeLock
+    /// A request for the mlock batch takes its reference by reading the count and writing it back.
+    case holdsInTwoSteps
     /// The mlock batch is drained without the lock of the lists.
     case drainsWithoutLock
     /// A munlock that overtakes its mlock leaves no debt.
     case owesNothing
     /// A frame is marked when the request to count it is carried out, not when it is made.
     case marksLate
-    /// The mark of a frame that is freed while marked is not counted off.
-    case forgetsMark
+    /// The mark of a frame is counted off by who is about to drop the last reference, not by who has.
+    case countsMarkEarly
     /// A first fault writes its entry without looking whether another CPU has.
     case faultsWithoutLooking
     /// A copy on write replaces the entry without looking whether another CPU has.
@@ -30,8 +32,8 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case copiesLate
     /// munmap does not wait for faults that are under way.
     case unmapShares
-    /// What a CPU remembers of tables stays valid when tables go.
-    case keepsRemembering
+    /// What a CPU remembers of VMAs is found valid before it has the lock of its address space.
+    case validatesBeforeLock
     /// Truncation changes the file's length after it has taken the pages away.
     case shrinksLast
     /// Punching a hole walks the mappings before it empties the index.
@@ -40,8 +42,9 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case movesUnseen
     /// fork does not wait for faults that are under way.
     case forkShares
-    /// fork copies what mlockall said of the future.
-    case forkInheritsFuture
+    /// fork looks before it has the lock whether mlockall said anything of the future that the child
+    /// is not to have.
+    case forkLooksBeforeLock
     /// An address space that ends frees its tables before its VMAs leave the reverse maps.
     case freesTablesFirst
     /// A VMA's bounds change without keeping walks of the file's mappings out.
@@ -58,7 +61,7 @@ package enum Mutation: UInt8, CaseIterable, Sendable {
     case freesBeforeFlush
     /// Translations are flushed before the entry changes.
     case flushesFirst
-    /// A CPU does not say that it runs in an address space.
+    /// A CPU says that it runs in an address space after it has read its entries.
     case runsUnseen
     /// mremap moves entries before their new place is in the reverse maps.
     case linksTargetLast

@@ -32,6 +32,10 @@ package enum SchedulingPoint {
         /// 32 bytes of a record that is freed, or made anew.
         case free
         case make
+        /// A number that one CPU changes at a time and any may read, at any time: no point, since it
+        /// tells roughly how much there is whenever it is read.
+        case sample
+        case tally
     }
 
     /// Called at every point while it is installed, with the kind's raw value and the address of
