@@ -17,6 +17,8 @@ package struct KnownDifference: Sendable {
         case figures(Set<String>)
         /// What work shows that took this long, unless the same work shows it when done anew.
         case workThatTook(Duration)
+        /// What a look shows, unless looks within this time show it too.
+        case looks(within: Duration)
     }
 
     /// Where it shows.
@@ -91,6 +93,12 @@ package enum KnownDifferences {
             engine: "counted at once",
             reason: "depends on what else ran on the CPU",
             scope: .figures(["LazyFree"])),
+        KnownDifference(
+            place: "a look that shows something once",
+            kernel: "looks at memory without stopping it: mincore(2) promises a moment's truth",
+            engine: "the same at each look",
+            reason: "what a second look does not show did not come of a call; 0.1 s are given",
+            scope: .looks(within: .milliseconds(100))),
     ]
 
     /// The row because of which a call is not made by a process that shows these areas.
@@ -108,6 +116,14 @@ package enum KnownDifferences {
             return duration > limit
         }
     }
+
+    /// How long a difference between looks has to last, and the row that says so.
+    static let lasting: (row: Int, time: Duration) = {
+        for (row, difference) in all.enumerated() {
+            if case .looks(let time) = difference.scope { return (row, time) }
+        }
+        fatalError("no row says how long a difference lasts")
+    }()
 
     /// The figures that are not compared.
     static let figures: Set<String> = all.reduce(into: []) { figures, row in

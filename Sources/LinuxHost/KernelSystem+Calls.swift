@@ -299,6 +299,7 @@ extension KernelSystem {
             return .value(UInt64(bitPattern: reply.value))
         // LINUX: an address that is not canonical raises SIGSEGV with SI_KERNEL and address 0.
         case (SIGSEGV, 1), (SIGSEGV, 0x80):
+            if reply.code == 1 { try touchBeyondHome(from: address, helper) }
             return .signal(.segmentationUnmapped, address: address)
         // SEGV_ACCERR and SEGV_PKUERR.
         case (SIGSEGV, 2), (SIGSEGV, 4):
@@ -311,6 +312,31 @@ extension KernelSystem {
                 "An access ended in signal \(reply.signal) with code \(reply.code) at "
                     + "0x\(String(address, radix: 16)), for which the vocabulary has no word.")
         }
+    }
+
+    /// Repeats an access, of an address that no area holds, above the helper's home if that is the
+    /// next area.
+    ///
+    /// Where no area holds an address the kernel turns to the next one above, and prepares it to
+    /// grow if it is a stack and far enough from the area below. The home must keep it from neither.
+    private func touchBeyondHome(from address: UInt64, _ helper: Helper) throws {
+        guard address < Helper.home.lowerBound else { return }
+        var below: (end: UInt64, needsGap: Bool) = (0, false)
+        for line in try hostText("/proc/\(helper.pid)/smaps").split(separator: "\n") {
+            if let range = areaRange(of: line) {
+                guard range.upperBound <= address else {
+                    guard range.lowerBound == Helper.home.lowerBound else { return }
+                    break
+                }
+                let fields = line.split(separator: " ", maxSplits: 2)
+                below = (range.upperBound, !fields[1].hasPrefix("---"))
+            } else if line.hasPrefix("VmFlags:"), line.contains(" gd") {
+                below.needsGap = false
+            }
+        }
+        let gap: UInt64 = 1 << 20
+        if below.needsGap, address.pageAligned - below.end < gap { return }
+        _ = try helper.request(HELPER_TOUCH, Helper.home.upperBound + 2 * gap, 1, 0)
     }
 
     /// Tells the two reasons for SIGBUS apart, which look the same to a program.

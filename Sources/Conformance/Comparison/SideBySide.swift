@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import class Foundation.Thread
 import Mooring
 import Workloads
 
@@ -41,6 +42,8 @@ package struct SideBySide {
     package var checkInterval = 1
     /// Whether outcomes alone are compared until everything is at last: much faster.
     package var comparesOutcomesOnly = false
+    /// Whether a difference counts only if it lasts: a row of ``KnownDifferences``.
+    package var looksAgain = false
     /// The mistake that the first system makes.
     var mistake = PlantedMistake(nil)
     /// Called after each look at every process.
@@ -49,6 +52,8 @@ package struct SideBySide {
     package private(set) var compared = 0
     /// How many operations the referee's host could not carry out, by the reason.
     package private(set) var skipped: [String: Int] = [:]
+    /// How many differences were gone at another look.
+    package private(set) var momentary = 0
     /// What each living process shows, as far as it was looked at.
     package private(set) var states: [ProcessID: ProcessState] = [:]
     /// What became of the last operation that both carried out.
@@ -67,9 +72,12 @@ package struct SideBySide {
         defer { step += 1 }
         lastOutcome = nil
         guard isPossible(operation) else { return nil }
-        let truth: Outcome
+        var truth: Outcome
         do {
             truth = try referee.perform(operation)
+            if truth == .failed(.EAGAIN), [.spawn, .fork].contains(operation.call.kind) {
+                throw HostRefusal("no more processes may be made there (ulimit -u).")
+            }
         } catch let refusal as HostRefusal {
             skipped[refusal.reason, default: 0] += 1
             return nil
@@ -79,6 +87,13 @@ package struct SideBySide {
         }
         let outcome = try mistake.during { try system.perform(operation) }
         compared += 1
+        if outcome != truth, operation.call.kind == .mincore {
+            truth = try lasting { [referee] in
+                try referee.perform(operation)
+            } until: {
+                $0 == outcome
+            }
+        }
         guard outcome == truth else {
             return Disagreement(
                 step: step, operation: operation, subject: "outcome",
@@ -144,13 +159,31 @@ package struct SideBySide {
         _ process: ProcessID, _ depth: ProcessState.Depth, after operation: Operation
     ) throws -> Disagreement? {
         let state = try ProcessState(of: process, on: system, depth)
-        let truth = try ProcessState(of: process, on: referee, depth)
         states[process] = state
-        guard let mismatch = state.firstMismatch(with: truth, of: process) else { return nil }
+        let mismatch = { [referee] in
+            state.firstMismatch(
+                with: try ProcessState(of: process, on: referee, depth), of: process)
+        }
+        guard try mismatch() != nil, let mismatch = try lasting(mismatch, until: { $0 == nil })
+        else { return nil }
         return Disagreement(
             step: step, operation: operation,
             subject: "process \(process.rawValue), \(mismatch.subject), \(mismatch.field)",
             kind: mismatch.field, values: mismatch.values, claim: mismatch.claim)
+    }
+
+    /// What a look shows that differed a moment ago: the last look, or the first that agrees.
+    private mutating func lasting<Sight>(
+        _ look: () throws -> Sight, until agrees: (Sight) -> Bool
+    ) throws -> Sight {
+        let deadline = ContinuousClock.now + KnownDifferences.lasting.time
+        var sight = try look()
+        while looksAgain, !agrees(sight), .now < deadline {
+            Thread.sleep(forTimeInterval: 0.01)
+            sight = try look()
+        }
+        if agrees(sight) { momentary += 1 }
+        return sight
     }
 
     private static func text(_ outcome: Outcome) -> String {

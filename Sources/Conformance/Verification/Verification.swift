@@ -30,8 +30,8 @@ package struct VerificationOptions: Sendable {
     package var checkInterval = 16
     /// How many disagreements are reduced; more are only counted.
     package var findingLimit = 10
-    /// Whether processes of the host may hold privileges: else none has any from its start.
-    package var isPrivileged = true
+    /// What processes of the host may have.
+    package var permissions = ProcessPermissions()
     /// A mistake that the engine is to make, in builds that can.
     package var mutation: Mutation?
 
@@ -170,8 +170,9 @@ package struct Verification: Sendable {
         var random = SeededRandom(seed: seed)
         var sides = try systems.sideBySide(
             interval: options.checkInterval, mutation: options.mutation)
+        sides.looksAgain = true
         let excused = Tally(count: KnownDifferences.all.count)
-        var work = RandomWork(calls: options.calls, isPrivileged: options.isPrivileged) {
+        var work = RandomWork(calls: options.calls, permissions: options.permissions) {
             call, areas in
             guard let row = KnownDifferences.row(refusing: call, in: areas) else { return false }
             excused.counts[row] += 1
@@ -183,7 +184,7 @@ package struct Verification: Sendable {
         var found: Disagreement?
         while sides.compared < limit, found == nil {
             for operation in work.next(seeing: sides.states, result.coverage, using: &random)
-            where found == nil {
+            where found == nil && sides.compared < limit {
                 let situation = Situation(
                     operation.call, in: sides.states[operation.process]?.areas ?? [])
                 operations.append(operation)
@@ -200,6 +201,7 @@ package struct Verification: Sendable {
         shared.compared.add(sides.compared, ordering: .relaxed)
         result.skipped.merge(sides.skipped, uniquingKeysWith: +)
         for (index, count) in excused.counts.enumerated() { result.excused[index] += count }
+        result.excused[KnownDifferences.lasting.row] += sides.momentary
         guard let found else { return }
         if let row = KnownDifferences.row(doubtingWorkOf: clock.now - start),
             try disagreement(operations) == nil
@@ -213,7 +215,9 @@ package struct Verification: Sendable {
             state.kinds.count < options.findingLimit && state.kinds.insert(found.kind).inserted
         }
         guard isNew else { return }
-        let reduction = Reduction(operations, found) { try disagreement($0, isQuick: $1) }
+        let reduction = Reduction(operations, found) {
+            RandomWork.isGrounded($0) ? try disagreement($0, isQuick: $1) : nil
+        }
         result.findings.append(
             Finding(
                 seed: seed, disagreement: reduction.disagreement,

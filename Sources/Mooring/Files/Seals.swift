@@ -50,13 +50,16 @@ extension FileRef {
 
     /// How much of a write of `length` bytes the seals let through.
     ///
+    /// LINUX: a write is done page by page, and the page in which it would pass the end of a file
+    /// sealed against growing is not written at all.
+    ///
     /// - Throws: `EPERM` where that is nothing.
     func admitted(_ length: UInt64, at offset: UInt64) throws(Errno) -> UInt64 {
         let seals = seals
         if !seals.isDisjoint(with: .againstWriting) { throw .EPERM }
         let end = self.length.load()
         guard seals.contains(.grow), length > 0, offset &+ length > end else { return length }
-        if offset >= end { throw .EPERM }
-        return end - offset
+        if offset >= end.pageAligned { throw .EPERM }
+        return end.pageAligned - offset
     }
 }
