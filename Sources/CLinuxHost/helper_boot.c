@@ -12,6 +12,7 @@
 
 enum {
     address_no_randomize = 0x0040000,
+    rlimit_stack = 3,
     prot_read_write = 3,
     prot_read_execute = 5,
     map_private_anonymous_fixed = 0x32,
@@ -40,6 +41,20 @@ __asm__(
     "    hlt\n"
     ".popsection\n");
 
+/// Limits the stack where it has no limit: a process that is executed without one has its mappings
+/// put bottom-up, from the middle of the address space.
+static HELPER_CODE void helper_limit_stack(void) {
+    const uint64_t infinity = ~0ull;
+    struct {
+        uint64_t soft;
+        uint64_t hard;
+    } limit;
+    if (helper_syscall(__NR_prlimit64, 0, rlimit_stack, 0, (uint64_t)&limit, 0, 0) != 0) return;
+    if (limit.soft != infinity) return;
+    limit.soft = 8 << 20;
+    helper_syscall(__NR_prlimit64, 0, rlimit_stack, (uint64_t)&limit, 0, 0, 0);
+}
+
 void helper_move(uint64_t stack, uint64_t code) __attribute__((visibility("hidden")));
 
 /// What runs at home.
@@ -55,10 +70,11 @@ HELPER_CODE void helper_settle(void) {
 HELPER_CODE void helper_boot(const uint64_t *stack) {
     if (stack[0] < 2) {
         // The host's own start: nothing of the host's comes along, and addresses shall not be
-        // random, which takes effect at the next exec.
+        // random but top-down, which takes effect at the next exec.
         helper_syscall(__NR_close_range, HELPER_IMAGE_FD + 1, ~0u, 0, 0, 0, 0);
         uint64_t personality = helper_syscall(__NR_personality, 0xffffffff, 0, 0, 0, 0, 0);
         helper_syscall(__NR_personality, personality | address_no_randomize, 0, 0, 0, 0, 0);
+        helper_limit_stack();
         helper_exec();
         helper_syscall(__NR_exit_group, 127, 0, 0, 0, 0, 0);
     }

@@ -236,8 +236,10 @@ final class Helper {
         guard pid > 0 else {
             close(ends.0)
             throw SystemFailure(
-                "A helper process could not be started: \(Errno(rawValue: -pid)). "
-                    + "Is executing from a memfd allowed here?")
+                pid == -EAGAIN
+                    ? "This host lets no more processes be made; raise the limit (ulimit -u)."
+                    : "A helper process could not be started: \(Errno(rawValue: -pid)). "
+                        + "Is executing from a memfd allowed here?")
         }
         let helper = Helper(pid: pid, channel: ends.0)
         do {

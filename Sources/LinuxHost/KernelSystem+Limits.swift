@@ -16,9 +16,12 @@ private let lockPrivilege: UInt32 = 1 << 14
 /// CAP_SYS_RAWIO: the lowest pages.
 let rawAccessPrivilege: UInt32 = 1 << 17
 
-/// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN,
-/// CAP_SYS_NICE, CAP_SYS_RESOURCE.
-private let administratorPrivileges: UInt32 = 1 << 15 | 1 << 17 | 1 << 21 | 1 << 23 | 1 << 24
+/// The other privileges that calls ask for: CAP_IPC_OWNER, CAP_SYS_RAWIO, CAP_SYS_ADMIN and
+/// CAP_SYS_NICE.
+let administratorPrivileges: UInt32 = 1 << 15 | 1 << 17 | 1 << 21 | 1 << 23
+
+/// CAP_SYS_RESOURCE: raising hard limits.
+private let limitPrivilege: UInt32 = 1 << 24
 
 extension KernelSystem {
     /// Tells apart why a call that locks memory failed.
@@ -71,10 +74,12 @@ extension KernelSystem {
         // LINUX: mlockall(MCL_CURRENT) compares all of the address space with the limit, and the
         // helper's areas are part of it. A limit of 0 is EPERM whatever there is to lock.
         var lowered: (soft: UInt64, hard: UInt64)?
+        var isTooLow = false
         if flags.contains(.current), !helper.holdsLockPrivilege {
             let limit = try helper.limit(.memlock)
-            let own = UInt64(Helper.home.count)
-            let raised = min(limit.hard, limit.soft.addingSaturated(own))
+            let wanted = limit.soft.addingSaturated(UInt64(Helper.home.count))
+            let raised = min(limit.hard, wanted)
+            isTooLow = limit.soft != 0 && raised < wanted
             if limit.soft != 0, raised != limit.soft {
                 lowered = limit
                 try helper.setLimit(.memlock, soft: raised, hard: limit.hard)
@@ -86,6 +91,11 @@ extension KernelSystem {
         }
         if let lowered {
             try helper.setLimit(.memlock, soft: lowered.soft, hard: lowered.hard)
+        }
+        if isTooLow, outcome == .failed(.ENOMEM) {
+            throw HostRefusal(
+                "mlockall counts what a helper has for itself, for which the hard limit on locked "
+                    + "memory leaves no room there (ulimit -Hl).")
         }
         return try locking(.max, .ENOMEM, by: helper, outcome)
     }
@@ -104,6 +114,11 @@ extension KernelSystem {
             .shmctl, UInt64(bitPattern: Int64(segment)), isLocked ? 11 : 12
         ).outcome
         if isApart { _ = try helper.call(.setresuid, UInt64(own), same, same) }
+        if !isApart, isLocked, outcome == .failed(.ENOMEM) {
+            throw HostRefusal(
+                "what shmctl locks is counted for the user there, whose other processes lock too; "
+                    + "run as root.")
+        }
         return outcome
     }
 
@@ -115,12 +130,7 @@ extension KernelSystem {
         let askedHard = hard ?? infinity
         let current = try helper.limit(resource)
         // What a helper has for itself comes on top, where the hard limit leaves room.
-        let own: UInt64 =
-            switch resource {
-            case .addressSpace, .memlock: UInt64(Helper.home.count)
-            case .data: Helper.halfLength
-            case .stack: 0
-            }
+        let own = resource == .memlock ? UInt64(Helper.home.count) : Helper.own(resource)
         let ceiling = max(current.hard, askedHard)
         var newHard = min(ceiling, askedHard.addingSaturated(own))
         // The soft limit on locked memory is raised only while mlockall looks at it.
@@ -141,16 +151,11 @@ extension KernelSystem {
             _ = try helper.prlimit(
                 resource, soft: min(newSoft, current.hard), hard: current.hard)
             throw HostRefusal(
-                "the hard limit on \(resource) stays at \(believed >> 10) KiB there; raising it "
-                    + "needs CAP_SYS_RESOURCE.")
+                "the hard limit on \(resource) cannot be raised there; that takes "
+                    + "CAP_SYS_RESOURCE.")
         }
         if case .value = outcome { helper.hardLimits[resource] = askedHard }
         return outcome
-    }
-
-    /// Whether processes can be given all privileges that the work may have.
-    package func mayGivePrivileges() throws -> Bool {
-        try mayLock && first.holds(administratorPrivileges)
     }
 
     func setLockPrivilege(_ isHeld: Bool, _ helper: Helper) throws {
@@ -160,7 +165,7 @@ extension KernelSystem {
     }
 
     func setAdministrator(_ isHeld: Bool, _ helper: Helper) throws {
-        _ = try setPrivileges(administratorPrivileges, isHeld, helper)
+        _ = try setPrivileges(administratorPrivileges | limitPrivilege, isHeld, helper)
         helper.isAdministrator = isHeld
     }
 
@@ -189,6 +194,15 @@ extension KernelSystem {
 // MARK: Limits and capabilities of a helper
 
 extension Helper {
+    /// How much of a limit every helper uses for itself all the time, in bytes.
+    static func own(_ resource: Resource) -> UInt64 {
+        switch resource {
+        case .addressSpace: UInt64(home.count)
+        case .data: halfLength
+        case .memlock, .stack: 0
+        }
+    }
+
     /// Whether the host lets it lock less than the work's process may.
     var isHeldBack: Bool { isMeantToLock && !holdsLockPrivilege }
 

@@ -42,6 +42,8 @@ package final class KernelSystem: MemorySystem {
     package private(set) var remarks: [String] = []
     /// Whether processes may lock as much as they like.
     let mayLock: Bool
+    /// The calls that no process may make here, whatever it holds.
+    private let forbiddenCalls: Set<CallKind>
     /// See `searchCeiling()`.
     var knownSearchCeiling: UInt64?
     /// How many more bytes of files are brought into the page cache.
@@ -60,6 +62,7 @@ package final class KernelSystem: MemorySystem {
         }
         name = "Linux \(release)"
 
+        try KernelSystem.checkProcessDirectory()
         first = try Helper.start()
         let directory = "/proc/\(first.pid)"
         footprint = HelperFootprint(
@@ -68,6 +71,7 @@ package final class KernelSystem: MemorySystem {
             statm: try hostText(directory + "/statm"))
         mayLock = try KernelSystem.mayLock(first)
         first.holdsLockPrivilege = mayLock
+        forbiddenCalls = try KernelSystem.forbiddenCalls(first)
         cacheBudget = try KernelSystem.availableMemory() / 4
         preferAsVictim()
     }
@@ -116,6 +120,9 @@ package final class KernelSystem: MemorySystem {
 
     package func perform(_ operation: Operation) throws -> Outcome {
         let process = operation.process
+        if forbiddenCalls.contains(operation.call.kind) {
+            throw forbidden(operation.call.kind.rawValue)
+        }
         switch operation.call {
         case .spawn:
             return try add(first.fork(), as: process, result: 0)

@@ -36,7 +36,7 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Whether to stop at the first disagreement or continue.")
     var onMismatch: Reaction = .stop
 
-    @Option(help: "How many pairs of systems work at once.")
+    @Option(help: "How many pairs of systems work at once, if there is a session for each.")
     var jobs = 2
 
     @Option(help: "Whether the engine's pages hold data, which is compared too: bytes or none.")
@@ -75,10 +75,10 @@ struct VerifyCommand: ParsableCommand {
         let known = CallCatalog.calls
         guard let calls else { return Set(known) }
         return Set(
-            try calls.split(separator: ",").map { name in
+            try calls.split(separator: ",", omittingEmptySubsequences: false).map { name in
                 guard let call = known.first(where: { $0.rawValue == name }) else {
                     throw ValidationError(
-                        "\(name) is not a call that can be verified. There are "
+                        "\"\(name)\" is not a call that can be verified. There are "
                             + known.map(\.rawValue).joined(separator: ", ") + ".")
                 }
                 return call
@@ -91,13 +91,17 @@ struct VerifyCommand: ParsableCommand {
         options.seed = seed ?? .random(in: 0...UInt64(UInt32.max))
         options.calls = try chosenCalls()
         options.continues = onMismatch == .continue
-        options.jobs = jobs
+        // A job has a session's work at least.
+        options.jobs = min(jobs, max(1, ops / options.sessionLength))
         options.comparesBytes = contents == .bytes
+        try checkOutput()
         let host: String
         do {
             let kernel = try KernelSystem()
             host = kernel.name
-            options.isPrivileged = try kernel.mayGivePrivileges()
+            options.permissions = try kernel.permissions()
+            // Two pairs of systems a job while a disagreement is reduced.
+            try kernel.checkRoom(forProcesses: 2 * options.jobs * RandomWork.mostProcesses)
         } catch {
             throw CommandFailure("\(error)")
         }
@@ -125,11 +129,36 @@ struct VerifyCommand: ParsableCommand {
         }
         Terminal.clearLine()
         let seconds = Date().timeIntervalSince(start)
-        let files = try write(result.findings, referee: host)
+        let files = result.findings.map {
+            (output as NSString).appendingPathComponent($0.fileName)
+        }
         let report = VerificationReport(
             result, options, host: host, seconds: seconds, scenarios: files)
         print(json ? try report.json() : report.text, terminator: "")
+        for (finding, path) in zip(result.findings, files) {
+            let text = finding.text(referee: host)
+            do {
+                try WorkFile.write(Array(text.utf8), to: path)
+            } catch {
+                throw CommandFailure("\(path) cannot be written; the scenario is:\n\(text)")
+            }
+        }
         if result.disagreements > 0 { throw ExitCode(1) }
+    }
+
+    /// Makes sure, before there is anything to lose, that scenarios can be written.
+    private func checkOutput() throws {
+        let manager = FileManager.default
+        do {
+            try manager.createDirectory(atPath: output, withIntermediateDirectories: true)
+            guard manager.isWritableFile(atPath: output) else {
+                throw CocoaError(.fileWriteNoPermission)
+            }
+        } catch {
+            throw CommandFailure(
+                "\(output): scenarios cannot be written there; choose another directory with "
+                    + "--output")
+        }
     }
 
     /// Shows that mistakes are found.
@@ -152,21 +181,6 @@ struct VerifyCommand: ParsableCommand {
         }
         if json { try printJSON(hunts) }
         if hunts.contains(where: { !$0.isFound }) { throw ExitCode(1) }
-    }
-
-    /// Writes what was found; returns the files' names.
-    private func write(_ findings: [Finding], referee: String) throws -> [String] {
-        try findings.map { finding in
-            let path = (output as NSString).appendingPathComponent(finding.fileName)
-            do {
-                try FileManager.default.createDirectory(
-                    atPath: output, withIntermediateDirectories: true)
-                try WorkFile.write(Array(finding.text(referee: referee).utf8), to: path)
-            } catch {
-                throw CommandFailure("\(path): \(error)")
-            }
-            return path
-        }
     }
 }
 

@@ -120,10 +120,9 @@ package final class EngineSystem: MemorySystem {
         case .brk(let address): return .value(task.brk(try absolute(address)))
         case .mincore(let span): return .pages(try task.mincore(try region(span)))
         case .msync(let span, let flags): try task.msync(try region(span), flags)
-        case .remapFilePages(let span, let protection, let pageOffset, _):
-            // LINUX: remap_file_pages(2) does not look at its flags.
+        case .remapFilePages(let span, let protection, let pageOffset, let flags):
             try task.remapFilePages(
-                try region(span), protection: protection, pageOffset: pageOffset)
+                try region(span), protection: protection, pageOffset: pageOffset, flags: flags)
         case .access(let span, let kind): try task.access(try region(span), kind)
         case .store(let span, let seed): try store(try region(span), seed, task)
         case .load(let span): return .value(try load(try region(span), task))

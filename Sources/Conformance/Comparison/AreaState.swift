@@ -43,7 +43,8 @@ package struct AreaState: Equatable, Sendable {
     /// The codes of VmFlags that are known; the last bit stands for any other.
     static let codes: [String] = [
         "rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "gd", "gu", "pf", "lo", "io", "sr", "rr",
-        "dc", "de", "lf", "ac", "nr", "ht", "wf", "dd", "sd", "mm", "hg", "nh", "mg", "dp", "sl",
+        "dc", "de", "lf", "ac", "nr", "ht", "sf", "wf", "dd", "sd", "mm", "hg", "nh", "mg", "dp",
+        "sl",
     ]
 
     /// Whether a code of VmFlags is set.

@@ -76,6 +76,9 @@ package struct SideBySide {
         let truth: Outcome
         do {
             truth = try referee.perform(operation)
+            if truth == .failed(.EAGAIN), [.spawn, .fork].contains(operation.call.kind) {
+                throw HostRefusal("no more processes may be made there (ulimit -u).")
+            }
         } catch let refusal as HostRefusal {
             skipped[refusal.reason, default: 0] += 1
             return nil

@@ -8,6 +8,7 @@ import Workloads
 /// Makes random calls for one process.
 struct CallMaker {
     let areas: [AreaState]
+    let permissions: ProcessPermissions
 
     /// A call of any kind; processes in it are placeholders.
     func call(_ random: inout some RandomNumberGenerator) -> Call {
@@ -41,7 +42,8 @@ struct CallMaker {
         case 154..<157:
             return .remapFilePages(
                 span(&random), protection: random.isLikely(95) ? .none : .read,
-                pageOffset: UInt64(random.below(12)), flags: [])
+                pageOffset: UInt64(random.below(12)),
+                flags: random.isLikely(80) ? [] : MapFlags(rawValue: UInt32(random.below(1 << 20))))
         case 157..<164: return segmentCall(&random)
         case 164: return .setAdministrator(random.isLikely(30))
         case 165:
@@ -82,7 +84,7 @@ struct CallMaker {
         let extras: [(MapFlags, Int)] = [
             (.locked, 7), (.populate, 12), (.noReserve, 5), (.growsDown, 5), (.stack, 3),
             (.nonBlock, 2), (.denyWrite, 2), (.executable, 1), (.low32Bit, 1),
-            (.sync, file == WorkFiles.disk ? 3 : 0), (MapFlags(rawValue: 1 << 24), 1),
+            (.sync, 2), (MapFlags(rawValue: 1 << 24), 1),
         ]
         for (flag, percent) in extras where random.isLikely(percent) { flags.insert(flag) }
         // On a host the helper's own areas lie below the top: a stack there would meet them.
@@ -105,8 +107,13 @@ struct CallMaker {
     ]
 
     private func mremap(_ random: inout some RandomNumberGenerator) -> Call {
-        let old = span(&random)
-        guard case .absolute(_, let length) = old else { return .munlockall }
+        var old = span(&random)
+        guard case .absolute(let start, var length) = old else { return .munlockall }
+        if random.isLikely(3) {
+            // Beyond the address space, wherever it starts.
+            length = random.one(of: [0x7FFF_FFFF_F000, 1 << 47, 144 << 40, 1 << 63])
+            old = .absolute(address: start, length: length)
+        }
         var flags: RemapFlags = random.isLikely(80) ? .mayMove : []
         if random.isLikely(40) { flags.insert(.fixed) }
         if random.isLikely(20) { flags.insert(.dontUnmap) }
@@ -175,33 +182,49 @@ struct CallMaker {
         switch random.below(4) {
         case 0:
             return .movePages(
-                smallSpan(&random), node: random.isLikely(60) ? nil : Int32(random.below(2)),
+                smallSpan(&random),
+                node: random.isLikely(60) ? nil : random.one(of: [0, 0, 1, -1, 64]),
                 flags: random.isLikely(90) ? 2 : UInt32(random.below(9)))
-        case 1:
-            return .migratePages(from: UInt64(random.below(2)), to: UInt64(random.below(3)))
+        case 1: return .migratePages(from: nodes(&random), to: nodes(&random))
         default:
-            return .mbind(
-                span(&random), mode: Int32(random.below(7)), nodes: UInt64(random.below(3)),
-                flags: random.isLikely(80) ? 0 : UInt32(random.below(9)))
+            let nodes = nodes(&random)
+            var flags = random.one(of: [0, 0, 0, 0, 0, 0, 0, 1, 1, UInt32(random.below(9))])
+            // Pages on other nodes would move.
+            if nodes != 0, nodes & 1 == 0 { flags &= 1 }
+            return .mbind(span(&random), mode: policyMode(&random), nodes: nodes, flags: flags)
         }
     }
 
+    /// A set of nodes: none, those that a machine with one node has, others, or both.
+    private func nodes(_ random: inout some RandomNumberGenerator) -> UInt64 {
+        random.one(of: [0, 0, 1, 1, 1, 2, 3, 5, 6, 1 << 63, .max])
+    }
+
+    /// The number of a policy, from one below the first to one behind the last, often modified.
+    private func policyMode(_ random: inout some RandomNumberGenerator) -> Int32 {
+        let mode = Int32(random.below(9)) - 1
+        return random.isLikely(60) || mode < 0 ? mode : mode | Int32(random.below(16)) << 12
+    }
+
     private func limit(_ random: inout some RandomNumberGenerator) -> Call {
-        func limited(_ resource: Resource, _ pages: Int, or other: UInt64? = nil) -> Call {
+        func limited(_ resource: Resource, _ pages: Int) -> Call {
             .setLimit(
-                resource, soft: random.isLikely(60) ? other : UInt64(pages) * pageSize, hard: nil)
+                resource,
+                soft: random.isLikely(60)
+                    ? permissions.usualLimit(resource) : UInt64(pages) * pageSize,
+                hard: permissions.hardLimit(resource))
         }
-        switch random.below(8) {
-        case 0...3:
+        switch random.below(16) {
+        case 0...6:
             let pages = UInt64(random.below(24))
+            let hard = permissions.hardLimit(.memlock)
             return .setLimit(
-                .memlock,
-                soft: random.isLikely(40)
-                    ? WorkPlaces.hardLockLimit : pages * pageSize + pages % 3,
-                hard: WorkPlaces.hardLockLimit)
-        case 4: return limited(.addressSpace, 40 + random.below(80))
-        case 5: return limited(.data, 20 + random.below(60))
-        case 6: return limited(.stack, 1 + random.below(40), or: WorkPlaces.stackLimit)
+                .memlock, soft: random.isLikely(40) ? hard : pages * pageSize + pages % 3,
+                hard: hard)
+        case 7: return .setLimit(.memlock, soft: 0, hard: 2 * WorkPlaces.hardLockLimit)
+        case 8, 9: return limited(.addressSpace, 40 + random.below(80))
+        case 10, 11: return limited(.data, 20 + random.below(60))
+        case 12, 13: return limited(.stack, 1 + random.below(40))
         // A soft limit above the hard one.
         default: return .setLimit(.memlock, soft: 2 * pageSize, hard: pageSize)
         }

@@ -19,19 +19,18 @@ package struct RandomWork {
     private var living: [ProcessID] = []
     private var lastProcess: Int32 = 0
     private var hasFiles = false
-    /// Whether processes hold privileges until they give them up, and may get them back.
-    private let isPrivileged: Bool
+    private let permissions: ProcessPermissions
 
     /// - Parameters:
     ///   - calls: The calls to make; those that a process needs to have anything to work on are
     ///     made besides.
-    ///   - isPrivileged: Whether processes have privileges at all.
+    ///   - permissions: What processes may have.
     ///   - isRefused: Says of a call, and of what the process shows, that it must not be made.
     package init(
-        calls: Set<CallKind>, isPrivileged: Bool = true,
+        calls: Set<CallKind>, permissions: ProcessPermissions = ProcessPermissions(),
         refusing isRefused: @escaping (Call, [AreaState]) -> Bool
     ) {
-        self.isPrivileged = isPrivileged
+        self.permissions = permissions
         self.calls = calls.union([.mmap, .access, .spawn, .exit])
         self.isRefused = isRefused
     }
@@ -59,6 +58,8 @@ package struct RandomWork {
     private static let candidates = 3
     /// How many processes live at once.
     private static let processLimit = 4
+    /// How many processes a host has to allow at once: one more, from which new ones are made.
+    package static let mostProcesses = processLimit + 1
 
     /// The next operations: most often one.
     package mutating func next(
@@ -92,12 +93,14 @@ package struct RandomWork {
     private func call(
         of process: ProcessID, _ areas: [AreaState], _ random: inout some RandomNumberGenerator
     ) -> Call {
-        let maker = CallMaker(areas: areas)
+        let maker = CallMaker(areas: areas, permissions: permissions)
         while true {
             let call = maker.call(&random)
             switch call {
-            case .setLockPrivilege(true), .setAdministrator(true):
-                guard isPrivileged else { continue }
+            case .setLockPrivilege(true):
+                guard permissions.lockPrivilege else { continue }
+            case .setAdministrator(true):
+                guard permissions.administrator else { continue }
             default: break
             }
             if calls.contains(call.kind), !isRefused(call, areas) { return call }
@@ -120,12 +123,12 @@ package struct RandomWork {
             return [Operation(process, .exit)]
         case .exec:
             // A program for whose loading the limits leave no room is killed.
-            return [
-                Operation(process, .setLimit(.addressSpace, soft: nil, hard: nil)),
-                Operation(process, .setLimit(.data, soft: nil, hard: nil)),
-                Operation(process, .setLimit(.stack, soft: WorkPlaces.stackLimit, hard: nil)),
-                Operation(process, call),
-            ]
+            return [.addressSpace, .data, .stack].map { Operation(process, usualLimit($0)) }
+                + [Operation(process, call)]
+        case .setLimit(.memlock, _, let hard?) where hard > WorkPlaces.hardLockLimit:
+            // Where nobody may raise a limit, those that might elsewhere do not try.
+            return (permissions.higherLimits ? [] : [Operation(process, .setAdministrator(false))])
+                + [Operation(process, call)]
         default:
             return [Operation(process, call)]
         }
@@ -136,13 +139,18 @@ package struct RandomWork {
         lastProcess += 1
         let process = ProcessID(rawValue: lastProcess)
         living.append(process)
-        return [
-            Operation(process, .spawn), Operation(process, .setLockPrivilege(false)),
-            Operation(
-                process,
-                .setLimit(
-                    .memlock, soft: WorkPlaces.hardLockLimit, hard: WorkPlaces.hardLockLimit)),
-        ] + (isPrivileged ? [] : [Operation(process, .setAdministrator(false))])
+        let calls: [Call] =
+            [.spawn, .setLockPrivilege(false), usualLimit(.memlock)]
+            + Resource.allCases.filter { $0 != .memlock && permissions.hardLimits[$0] != nil }
+            .map(usualLimit)
+            + (permissions.administrator ? [] : [.setAdministrator(false)])
+        return calls.map { Operation(process, $0) }
+    }
+
+    private func usualLimit(_ resource: Resource) -> Call {
+        .setLimit(
+            resource, soft: permissions.usualLimit(resource),
+            hard: permissions.hardLimit(resource))
     }
 }
 

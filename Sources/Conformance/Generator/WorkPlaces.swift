@@ -36,11 +36,26 @@ enum WorkPlaces {
 
     /// The longest area that a call is given whole.
     static let longest = 64 * pageSize
-    /// Few hosts let a limit be raised above this.
+    /// What processes begin with where the host has no lower limit.
     static let hardLockLimit: UInt64 = 8 << 20
     static let stackLimit: UInt64 = 8 << 20
 
     /// A program without areas: an empty address space.
     static let program = ExecImage(
         name: "work", areas: [], mapTop: ExecImage.defaultMapTop, breakStart: heap.start)
+}
+
+extension ProcessPermissions {
+    /// The hard limit that processes begin with; `nil` for none.
+    func hardLimit(_ resource: Resource) -> UInt64? {
+        let given = hardLimits[resource] ?? .max
+        if resource == .memlock { return min(given, WorkPlaces.hardLockLimit) }
+        return given == .max ? nil : given
+    }
+
+    /// The soft limit of processes that are held back by none; `nil` for none.
+    func usualLimit(_ resource: Resource) -> UInt64? {
+        let hard = hardLimit(resource)
+        return resource == .stack ? min(hard ?? .max, WorkPlaces.stackLimit) : hard
+    }
 }

@@ -30,8 +30,8 @@ package struct VerificationOptions: Sendable {
     package var checkInterval = 16
     /// How many disagreements are reduced; more are only counted.
     package var findingLimit = 10
-    /// Whether processes of the host may hold privileges: else none has any from its start.
-    package var isPrivileged = true
+    /// What processes of the host may have.
+    package var permissions = ProcessPermissions()
     /// A mistake that the engine is to make, in builds that can.
     package var mutation: Mutation?
 
@@ -171,7 +171,7 @@ package struct Verification: Sendable {
         var random = SeededRandom(seed: seed)
         var sides = try systems.sideBySide(interval: options.checkInterval, options)
         let excused = Tally(count: KnownDifferences.all.count)
-        var work = RandomWork(calls: options.calls, isPrivileged: options.isPrivileged) {
+        var work = RandomWork(calls: options.calls, permissions: options.permissions) {
             call, areas in
             guard let row = KnownDifferences.row(refusing: call, in: areas) else { return false }
             excused.counts[row] += 1
@@ -181,7 +181,7 @@ package struct Verification: Sendable {
         var found: Disagreement?
         while sides.compared < limit, found == nil {
             for operation in work.next(seeing: sides.states, result.coverage, using: &random)
-            where found == nil {
+            where found == nil && sides.compared < limit {
                 let situation = Situation(
                     operation.call, in: sides.states[operation.process]?.areas ?? [])
                 operations.append(operation)

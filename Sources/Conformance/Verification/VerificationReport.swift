@@ -35,7 +35,10 @@ package struct VerificationReport: Codable, Sendable {
     let coverage: [Coverage.CallSummary]
     let notTried: [CallCatalog.Untried]
     let framesCompared: Bool
-    let isPrivileged: Bool
+    /// Privileges that the host does not give.
+    let notGiven: [String]
+    /// Hard limits of the host, in KiB.
+    let hardLimits: [String: UInt64]
 
     package init(
         _ result: VerificationResult, _ options: VerificationOptions, host: String,
@@ -62,7 +65,10 @@ package struct VerificationReport: Codable, Sendable {
         coverage = result.coverage.summaries(of: options.calls)
         notTried = CallCatalog.untried
         framesCompared = result.comparedFrames
-        isPrivileged = options.isPrivileged
+        notGiven = options.permissions.missing
+        hardLimits = options.permissions.hardLimits.reduce(into: [:]) { limits, item in
+            if item.value != .max { limits["\(item.key)"] = item.value >> 10 }
+        }
     }
 
     /// The report as JSON.
@@ -91,14 +97,21 @@ package struct VerificationReport: Codable, Sendable {
         for (reason, count) in skipped.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("    \(count) skipped: \(reason)")
         }
-        if !isPrivileged {
+        if !notGiven.isEmpty {
             lines.append(
-                "  not tried       processes with privileges: this host gives none; run as root")
+                "  not tried       what takes privileges that this host does not give: "
+                    + notGiven.joined(separator: ", "))
+        }
+        if !hardLimits.isEmpty {
+            let limits = hardLimits.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value) KiB" }
+            lines.append(
+                "  not tried       more than this host's hard limits: "
+                    + limits.joined(separator: ", "))
         }
         if !framesCompared {
             lines.append(
                 "  not compared    how often each frame is mapped: /proc/kpagecount takes "
-                    + "CAP_SYS_ADMIN")
+                    + "CAP_SYS_ADMIN of the host")
         }
         lines.append("")
         let width = coverage.map(\.call.count).max() ?? 0

@@ -79,6 +79,7 @@ extension AddressSpaces {
             space.pointer.pointee.hasMappedStack = true
         }
         if flags.contains(.stack) { vmaFlags.insert(.noHugePage) }
+        if flags.contains(.sync) { vmaFlags.insert(.synchronous) }
         if flags.contains(.locked) {
             guard caller.mayLock else { throw .EPERM }
             vmaFlags.insert(.locked)

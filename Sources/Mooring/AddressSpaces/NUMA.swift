@@ -15,6 +15,11 @@ private enum NodeFlags {
 extension AddressSpaces {
     private var nodeCount: Int { batches.lists.nodeCount }
 
+    /// The nodes that the machine has, one bit each.
+    private var onlineNodes: UInt64 {
+        nodeCount >= UInt64.bitWidth ? .max : 1 << UInt64(nodeCount) - 1
+    }
+
     private func mayMoveAll(_ caller: Caller) -> Bool { caller.process.pointer.pointee.isAdmin }
 
     /// Says for each address which node its page is on, or why it is on none.
@@ -59,12 +64,14 @@ extension AddressSpaces {
     }
 
     /// Checks a request to move all pages from some nodes to others; returns how many stayed.
+    ///
+    /// - Throws: `EPERM` for a node that the machine has not, without the privilege; `EINVAL` where
+    ///   it has none of those to move to.
     func migratePages(
         _ caller: Caller, from: UInt64, to: UInt64
     ) throws(Errno) -> Int {
-        let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
-        if to & ~online != 0, !mayMoveAll(caller) { throw .EPERM }
-        guard to & online != 0, to & ~online == 0 else { throw .EINVAL }
+        if to & ~onlineNodes != 0, !mayMoveAll(caller) { throw .EPERM }
+        guard to & onlineNodes != 0 else { throw .EINVAL }
         return 0
     }
 
@@ -78,28 +85,29 @@ extension AddressSpaces {
         flags: UInt32
     ) throws(Errno) {
         let known = NodeFlags.strict | NodeFlags.move | NodeFlags.moveAll
-        guard flags & ~known == 0 else { throw .EINVAL }
+        guard NodePolicy.isMode(mode), flags & ~known == 0 else { throw .EINVAL }
         if flags & NodeFlags.moveAll != 0, !mayMoveAll(caller) { throw .EPERM }
-        guard address.isPageAligned, isMode(mode) else { throw .EINVAL }
+        guard address.isPageAligned else { throw .EINVAL }
         let end = address &+ length.roundedUpToPages
         guard end >= address else { throw .EINVAL }
         if end == address { return }
-        guard isPolicy(mode, nodes) else { throw .EINVAL }
+        guard let policy = NodePolicy(mode: mode, nodes: nodes, online: onlineNodes) else {
+            throw .EINVAL
+        }
         let space = caller.space
         space.lock.lock(.addressSpace, on: caller.cpu)
         defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
-        let policy = NodePolicy(requested: mode, nodes)
         let isStrict = flags == NodeFlags.strict && policy != .default
         var current = address
         while current < end {
             guard let vma = space.tree.find(current), vma.start < end else {
                 // The default policy may be given to a range with holes, not to a hole.
-                if mode == 0, current > address { break }
+                if policy == .default, current > address { break }
                 throw .EFAULT
             }
             // A hole behind an area is found before the area's pages are looked at.
             let isEnded = vma.end < end && vma.next?.start != vma.end
-            guard vma.start <= current && !isEnded || mode == 0 else { throw .EFAULT }
+            guard vma.start <= current && !isEnded || policy == .default else { throw .EFAULT }
             if isStrict,
                 hasPage(
                     from: current, to: min(end, vma.end), outside: policy.nodes, in: space)
@@ -135,52 +143,5 @@ extension AddressSpaces {
             address = next
         }
         return false
-    }
-
-    /// Modifiers of a policy's mode.
-    private var staticNodes: Int32 { 1 << 15 }
-    private var relativeNodes: Int32 { 1 << 14 }
-    private var balancing: Int32 { 1 << 13 }
-
-    private func kind(ofMode mode: Int32) -> Int32 {
-        mode & ~(staticNodes | relativeNodes | balancing)
-    }
-
-    /// Whether there is such a mode.
-    private func isMode(_ mode: Int32) -> Bool {
-        let bind: Int32 = 2
-        let kind = kind(ofMode: mode)
-        let both = staticNodes | relativeNodes
-        return (0...6).contains(kind) && mode & both != both
-            && (mode & balancing == 0 || kind == bind)
-    }
-
-    /// Whether a mode goes with a set of nodes.
-    private func isPolicy(_ mode: Int32, _ nodes: UInt64) -> Bool {
-        let online = nodeCount >= 64 ? UInt64.max : 1 << UInt64(nodeCount) - 1
-        guard nodes & ~online == 0 else { return false }
-        switch kind(ofMode: mode) {
-        // Default and local name no node; preferred may.
-        case 0, 4: return nodes == 0
-        case 1: return true
-        default: return nodes != 0
-        }
-    }
-}
-
-extension NodePolicy {
-    /// What the kernel keeps of mbind's arguments.
-    fileprivate init(requested mode: Int32, _ nodes: UInt64) {
-        let preferred: Int32 = 1
-        let local: Int32 = 4
-        let kind = mode & 0xFFF
-        if kind == 0 {
-            self = .default
-        } else if kind == preferred, nodes == 0 {
-            // A preference for no node is one for the node that the task runs on.
-            self.init(mode: local, nodes: 0)
-        } else {
-            self.init(mode: mode, nodes: nodes)
-        }
     }
 }

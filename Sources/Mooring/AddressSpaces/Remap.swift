@@ -55,9 +55,11 @@ extension AddressSpaces {
         {
             throw .EFAULT
         }
-        guard request.address &+ request.length > request.address else {
+        let end = request.address &+ request.length
+        let cutsTail = request.flags.contains(.fixed) && request.newLength < request.length
+        guard end > request.address, !cutsTail || end <= limits.userEnd else {
             // LINUX: by the time that the tail turns out to be impossible, the destination is gone.
-            if request.flags.contains(.fixed), request.newLength < request.length {
+            if cutsTail {
                 try unmapLocked(
                     space, from: request.newAddress, to: request.newAddress + request.newLength,
                     on: caller.cpu)
@@ -170,7 +172,7 @@ extension AddressSpaces {
         // FIXED and smaller: the tail goes, the rest moves.
         try unmapLocked(
             space, from: request.address + request.newLength,
-            to: min(request.address + request.length, limits.userEnd), on: caller.cpu)
+            to: request.address + request.length, on: caller.cpu)
         request.length = request.newLength
         return try moveAll(caller, request)
     }

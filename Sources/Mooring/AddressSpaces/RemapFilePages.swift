@@ -8,10 +8,13 @@
 extension AddressSpaces {
     /// Maps other pages of the same file over a range.
     ///
+    /// They are there at once, unless `flags` contain MAP_NONBLOCK and nothing is locked; other
+    /// flags are not looked at.
+    ///
     /// - Throws: `EINVAL` for all that is not one unbroken shared mapping of one file.
     func remapFilePages(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
-        pageOffset: UInt64
+        pageOffset: UInt64, flags: MapFlags
     ) throws(Errno) {
         let start = address.pageAligned
         let size = length.pageAligned
@@ -20,6 +23,7 @@ extension AddressSpaces {
             !pageOffset.addingReportingOverflow(size >> pageShift).overflow
         else { throw .EINVAL }
         let space = caller.space
+        let isPopulated: Bool
         do {
             space.lock.lock(.addressSpace, on: caller.cpu)
             defer { space.lock.unlock(.addressSpace, on: caller.cpu) }
@@ -37,7 +41,11 @@ extension AddressSpaces {
                 file: OpenFile(
                     file: file, access: [.read, .write], attachment: first.attachment),
                 offset: pageOffset << pageShift)
+            isPopulated =
+                !flags.contains(.nonBlock) || old.contains(.locked)
+                || !space.pointer.pointee.futureLock.isEmpty
         }
+        guard isPopulated else { return }
         _ = populate(space, from: start, to: end, on: caller.cpu)
     }
 

@@ -37,6 +37,8 @@ package struct VMAFlags: OptionSet, Hashable, Sendable {
     static let noReserve = VMAFlags(bit: 16)
     static let hugeTLB = VMAFlags(bit: 17)
     static let dontDump = VMAFlags(bit: 18)
+    /// Made with MAP_SYNC (`sf`), which memory passes over.
+    static let synchronous = VMAFlags(bit: 19)
     static let hugePage = VMAFlags(bit: 20)
     static let noHugePage = VMAFlags(bit: 21)
     static let mergeable = VMAFlags(bit: 22)
@@ -110,17 +112,6 @@ struct VMAAttributes: Equatable {
     ///
     /// LINUX: each attachment of a segment is as good as a file of its own.
     var attachment: UInt32 = 0
-}
-
-/// Which nodes the pages of a VMA are to come from: what mbind(2) was given.
-struct NodePolicy: Equatable {
-    /// `MPOL_*` with its modifiers; 0 leaves the choice to the process.
-    var mode: Int32
-    /// One bit a node.
-    var nodes: UInt64
-
-    /// No policy of its own.
-    static let `default` = NodePolicy(mode: 0, nodes: 0)
 }
 
 /// What maps calls a VMA that has no file.

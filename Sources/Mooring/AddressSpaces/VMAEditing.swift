@@ -449,6 +449,8 @@ extension AddressSpaces {
     func account(_ flags: VMAFlags, pages: Int, in space: AddressSpace) {
         let state = space.pointer
         state.pointee.totalPages += pages
+        // LINUX: mlock counts the pages of an area in 32 bits, so that VmLck is wrong by multiples of
+        // 16 TiB for areas of 8 TiB and more. Here it is what is locked.
         if flags.contains(.locked) { state.pointee.lockedPages += pages }
         if flags.contains(.growsDown) {
             state.pointee.stackPages += pages

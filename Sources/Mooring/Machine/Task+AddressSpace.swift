@@ -82,12 +82,13 @@ extension Machine.Task {
 
     /// remap_file_pages(2).
     public func remapFilePages(
-        _ region: Region, protection: Protection = .none, pageOffset: UInt64
+        _ region: Region, protection: Protection = .none, pageOffset: UInt64,
+        flags: MapFlags = []
     ) throws(Errno) {
         try enter { caller throws(Errno) in
             try machine.spaces.remapFilePages(
                 caller, address: region.address, length: region.length, protection: protection,
-                pageOffset: pageOffset)
+                pageOffset: pageOffset, flags: flags)
         }
     }
 

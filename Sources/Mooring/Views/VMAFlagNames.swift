@@ -9,8 +9,8 @@ extension VMAFlags {
         (.mayWrite, "mw"), (.mayExecute, "me"), (.mayShare, "ms"), (.growsDown, "gd"),
         (.guarded, "gu"), (.pfnMapped, "pf"), (.locked, "lo"), (.io, "io"), (.sequentialRead, "sr"),
         (.randomRead, "rr"), (.dontCopy, "dc"), (.dontExpand, "de"), (.lockOnFault, "lf"),
-        (.accounted, "ac"), (.noReserve, "nr"), (.hugeTLB, "ht"), (.wipeOnFork, "wf"),
-        (.dontDump, "dd"), (.softDirty, "sd"), (.hugePage, "hg"),
+        (.accounted, "ac"), (.noReserve, "nr"), (.hugeTLB, "ht"), (.synchronous, "sf"),
+        (.wipeOnFork, "wf"), (.dontDump, "dd"), (.softDirty, "sd"), (.hugePage, "hg"),
         (.noHugePage, "nh"), (.mergeable, "mg"), (.droppable, "dp"), (.sealed, "sl"),
     ]
 

@@ -31,6 +31,7 @@ import Workloads
     func `finds the engine and the host's kernel in agreement`() throws {
         var options = Self.options(operations: 4000)
         options.continues = true
+        options.permissions = try KernelSystem().permissions()
         print("Random work: MOORING_SEED=\(options.seed), \(options.operations) operations")
         let systems = VerificationSystems(
             engine: { try Self.engine() }, referee: { try KernelSystem() })
@@ -147,7 +148,8 @@ import Workloads
 
     @Test func `raises no privileges where the host gives none`() throws {
         var options = Self.options(operations: 2000)
-        options.isPrivileged = false
+        options.permissions.lockPrivilege = false
+        options.permissions.administrator = false
         let systems = VerificationSystems(
             engine: { try Self.engine() },
             referee: {
@@ -162,6 +164,58 @@ import Workloads
         let result = try Verification(options, on: systems).run()
         #expect(result.disagreements == 0)
         #expect(result.skipped == [:])
+    }
+
+    @Test func `begins processes with the limits of the host`() throws {
+        var options = Self.options(operations: 3000)
+        options.permissions.lockPrivilege = false
+        options.permissions.administrator = false
+        options.permissions.higherLimits = false
+        options.permissions.hardLimits = [
+            .memlock: 64 << 10, .addressSpace: 1 << 30, .data: 1 << 28, .stack: 512 << 10,
+        ]
+        let limits = options.permissions.hardLimits
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    let outcome = try engine.perform(operation)
+                    guard case .spawn = operation.call else { return outcome }
+                    let task = try engine.task(of: operation.process)
+                    for (resource, limit) in limits {
+                        try task.setLimit(resource, soft: limit, hard: limit)
+                    }
+                    task.setLockPrivilege(false)
+                    task.setAdministrator(false)
+                    return outcome
+                }
+            })
+        let result = try Verification(options, on: systems).run()
+        #expect(result.disagreements == 0, "\(result.findings.map(\.disagreement))")
+        #expect(result.skipped == [:])
+    }
+
+    @Test func `counts processes that a host does not make`() throws {
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(try Self.engine()) { operation, engine in
+                    operation.call.kind == .fork
+                        ? .failed(.EAGAIN) : try engine.perform(operation)
+                }
+            })
+        let result = try Verification(Self.options(operations: 1000), on: systems).run()
+        #expect(result.disagreements == 0)
+        #expect(result.skipped.values.reduce(0, +) > 0)
+    }
+
+    @Test func `compares no more than it is asked to`() throws {
+        let systems = VerificationSystems(
+            engine: { try Self.engine() }, referee: { try Self.engine() })
+        for count in [1, 7, 501] {
+            let result = try Verification(Self.options(operations: count), on: systems).run()
+            #expect(result.compared == count)
+        }
     }
 
     @Test func `counts what a host cannot do, and goes on`() throws {
