@@ -133,8 +133,10 @@ extension AddressSpaces {
             !Mutation.protectPopulatesNothing.isActive
         {
             rest.populated.append(start..<end)
-            // The kernel populates at once, and so decides the group before later areas change.
-            groups.prepare(merged, in: space, on: caller.cpu)
+            // The kernel populates at once, and so decides the group before later areas change;
+            // at a guard it ends before it has one.
+            let first = tables.find(root: space.root, start)?[TableLevel.pte.index(of: start)]
+            if first?.isGuard != true { groups.prepare(merged, in: space, on: caller.cpu) }
         }
         return merged
     }
