@@ -16,21 +16,17 @@ extension Race {
             + "it back on the wrong one",
         mutations: [.judgesBeforeLock]
     ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let seen = try one.mapShared(file, 1)
-        let locked = try other.mapShared(file, 1)
+        let page = try Stage.sharedPage()
+        let (machine, one, other) = (page.machine, page.one, page.other)
         // Brought in on CPU 1: it waits in that CPU's batch.
-        try one.access(seen, .read)
+        try one.access(page.seen, .read)
         return Scene(
             machine: machine,
             cpus: [
                 { machine.drainBatches(ofCPU: 1) },
                 {
-                    try other.mlock(locked)
-                    try other.munlock(locked)
+                    try other.mlock(page.held)
+                    try other.munlock(page.held)
                 },
             ],
             check: {
@@ -45,26 +41,22 @@ extension Race {
         summary: "a page is marked mlocked while it enters a list, and stays on an evictable one",
         mutations: [.marksListedLast]
     ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let seen = try one.mapShared(file, 1)
-        let locked = try other.mapShared(file, 1)
-        try other.access(locked, .read)
+        let page = try Stage.sharedPage()
+        let (machine, one, other) = (page.machine, page.one, page.other)
+        try other.access(page.held, .read)
         machine.drainBatches()
-        try file.truncate(to: .pages(0))
-        try file.truncate(to: .pages(1))
-        try one.access(seen, .read)
+        try page.file.truncate(to: .pages(0))
+        try page.file.truncate(to: .pages(1))
+        try one.access(page.seen, .read)
         return Scene(
             machine: machine,
             cpus: [
                 {
                     machine.drainBatches(ofCPU: 1)
-                    try one.access(seen, .read)
+                    try one.access(page.seen, .read)
                 },
                 {
-                    try other.mlock(locked)
+                    try other.mlock(page.held)
                     machine.drainBatches(ofCPU: 2)
                 },
             ],
@@ -82,23 +74,19 @@ extension Race {
         summary: "munlock clears the mark of a page that enters a list, and strands it there",
         mutations: [.looksBeforeLock]
     ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let seen = try one.mapShared(file, 1)
-        let locked = try other.mapShared(file, 1)
+        let page = try Stage.sharedPage()
+        let (machine, one, other) = (page.machine, page.one, page.other)
         // Waits in CPU 1's batch, and is marked there.
-        try one.access(seen, .read)
-        try other.mlock(locked)
+        try one.access(page.seen, .read)
+        try other.mlock(page.held)
         return Scene(
             machine: machine,
             cpus: [
                 {
                     machine.drainBatches(ofCPU: 1)
-                    try one.access(seen, .read)
+                    try one.access(page.seen, .read)
                 },
-                { try other.munlock(locked) },
+                { try other.munlock(page.held) },
             ],
             check: {
                 machine.drainBatches()
@@ -137,21 +125,17 @@ extension Race {
         summary: "a frame is freed while a batch of mlock requests holds it",
         mutations: [.holdsInTwoSteps]
     ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let region = try task.mapShared(file, 1)
-        let seen = try other.mapShared(file, 1)
-        try task.mlock(region)
+        let page = try Stage.sharedPage()
+        let machine = page.machine
+        try page.one.mlock(page.seen)
         machine.drainBatches()
         return Scene(
             machine: machine,
             cpus: [
-                { try task.munmap(region) },
+                { try page.one.munmap(page.seen) },
                 {
-                    try other.access(seen, .read)
-                    try file.truncate(to: .bytes(0))
+                    try page.other.access(page.held, .read)
+                    try page.file.truncate(to: .bytes(0))
                 },
             ],
             check: { machine.drainBatches() })
@@ -195,29 +179,25 @@ extension Race {
         summary: "a request to lock is carried out after the munlock of the same mapping",
         mutations: [.owesNothing]
     ) {
-        let machine = try Stage.machine()
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let task = machine.spawn(on: 1)
-        let other = machine.spawn(on: 2)
-        let region = try task.mapShared(file, 1)
-        let held = try other.mapShared(file, 1)
-        try other.access(held, .read)
-        try task.mlock(region, onFault: true)
+        let page = try Stage.sharedPage()
+        let (machine, task, other) = (page.machine, page.one, page.other)
+        try other.access(page.held, .read)
+        try task.mlock(page.seen, onFault: true)
         machine.drainBatches()
         return Scene(
             machine: machine,
             cpus: [
-                { try task.access(region, .read) },
+                { try task.access(page.seen, .read) },
                 {
-                    try task.on(cpu: 2).munlock(region)
-                    try other.mlock(held)
+                    try task.on(cpu: 2).munlock(page.seen)
+                    try other.mlock(page.held)
                 },
             ],
             check: {
                 machine.drainBatches()
                 try machine.audit()
-                try other.munlock(held)
-                try file.truncate(to: .bytes(0))
+                try other.munlock(page.held)
+                try page.file.truncate(to: .bytes(0))
                 machine.drainBatches()
                 try expect("frames that are mlocked", machine.total(.mlock), 0)
                 try expect("frames freed while marked", machine.total(.unevictableCleared), 0)

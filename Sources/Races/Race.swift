@@ -70,6 +70,30 @@ enum Stage {
     }
 }
 
+extension Stage {
+    /// A page of a file in memory that two processes map, on CPUs 1 and 2, and nobody has touched.
+    struct SharedPage {
+        let machine: Machine
+        let file: Machine.File
+        let one: Machine.Task
+        let other: Machine.Task
+        /// Where the first process maps it.
+        let seen: Region
+        /// Where the other does.
+        let held: Region
+    }
+
+    static func sharedPage(swap: ByteCount? = nil) throws -> SharedPage {
+        let machine = try machine(swap: swap)
+        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
+        let one = machine.spawn(on: 1)
+        let other = machine.spawn(on: 2)
+        return SharedPage(
+            machine: machine, file: file, one: one, other: other,
+            seen: try one.mapShared(file, 1), held: try other.mapShared(file, 1))
+    }
+}
+
 extension Machine.Task {
     /// Maps private anonymous memory of `pages` pages.
     func mapPrivate(_ pages: UInt64) throws -> Region {

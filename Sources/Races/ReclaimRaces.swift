@@ -50,16 +50,11 @@ extension Race {
 
     /// A page of a file in memory, mapped by two processes and used by one of them just now.
     private static func stageSharedPage() throws -> (Machine, Machine.Task, Region) {
-        let machine = try Stage.machine(swap: .mebibytes(1))
-        let file = machine.makeFile(named: "f", kind: .memory, length: .pages(1))
-        let one = machine.spawn(on: 1)
-        let locker = machine.spawn(on: 2)
-        let seen = try one.mapShared(file, 1)
-        let region = try locker.mapShared(file, 1)
-        try locker.access(region, .read)
-        try one.access(seen, .read)
-        machine.drainBatches()
-        return (machine, locker, region)
+        let page = try Stage.sharedPage(swap: .mebibytes(1))
+        try page.other.access(page.held, .read)
+        try page.one.access(page.seen, .read)
+        page.machine.drainBatches()
+        return (page.machine, page.other, page.held)
     }
 
     /// A page that was swapped out is touched while reclaim takes its frame.
