@@ -5,6 +5,7 @@ import Conformance
 import Foundation
 import LinuxHost
 import Mooring
+import Reports
 import Workloads
 
 /// `mooring verify`.
@@ -134,7 +135,7 @@ struct VerifyCommand: ParsableCommand {
         }
         let report = VerificationReport(
             result, options, host: host, seconds: seconds, scenarios: files)
-        print(json ? try report.json() : report.text, terminator: "")
+        print(json ? try indentedJSON(report) : report.text, terminator: "")
         for (finding, path) in zip(result.findings, files) {
             let text = finding.text(referee: host)
             do {

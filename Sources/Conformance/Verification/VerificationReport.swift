@@ -71,13 +71,6 @@ package struct VerificationReport: Codable, Sendable {
         }
     }
 
-    /// The report as JSON.
-    package func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-    }
-
     /// The report as text.
     package var text: String {
         let rate = Int(Double(compared) / max(seconds, 0.001))
