@@ -136,6 +136,43 @@ struct FileRef: Equatable {
     var residentKind: ResidentKind { kind == .memory ? .sharedMemory : .file }
 }
 
+extension FileRef {
+    /// Goes through pages `first...last` of the cache, 64 at most under one hold of its lock.
+    ///
+    /// - Parameters:
+    ///   - first: The first page.
+    ///   - last: The last page.
+    ///   - cpu: The CPU that the caller has entered.
+    ///   - pick: Whether a page is to be worked on; runs under the lock, and may take the page out.
+    ///   - work: Is given those that were picked, without the lock.
+    @inline(__always)
+    func forEachBatch(
+        from first: UInt64, through last: UInt64, on cpu: CPU, pick: (UInt64, PFN) -> Bool,
+        work: (UnsafeMutableBufferPointer<PFN>) -> Void
+    ) {
+        let most = 64
+        var position = first
+        withUnsafeTemporaryAllocation(of: PFN.self, capacity: most) { picked in
+            var count: Int
+            repeat {
+                count = 0
+                cacheLock.lock(.pageCache, on: cpu)
+                while count < most, let (offset, pfn) = index.firstPresent(from: position),
+                    offset <= last
+                {
+                    position = offset &+ 1
+                    if pick(offset, pfn) {
+                        picked.initializeElement(at: count, to: pfn)
+                        count += 1
+                    }
+                }
+                cacheLock.unlock(.pageCache, on: cpu)
+                work(UnsafeMutableBufferPointer(rebasing: picked[..<count]))
+            } while count == most
+        }
+    }
+}
+
 extension VMARef {
     /// The file it maps; shared anonymous memory is a file without a name.
     @inline(__always)

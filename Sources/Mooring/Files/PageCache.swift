@@ -199,34 +199,20 @@ struct PageCache {
     ///
     /// Mappings keep their own; unmap afterwards.
     func remove(_ file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU) {
-        // Frames to release, collected because releasing may take the lru lock's turn.
-        var position = first
-        withUnsafeTemporaryAllocation(of: PFN.self, capacity: 64) { removed in
-            while true {
-                var count = 0
-                file.cacheLock.lock(.pageCache, on: cpu)
-                while count < 64, let (offset, pfn) = file.index.firstPresent(from: position),
-                    offset <= last
-                {
-                    _ = file.index.remove(offset)
-                    let frame = frames[pfn]
-                    let zone = frame.zoneIndex
-                    cpu.add(-1, to: .filePages, zone: zone)
-                    if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
-                    // ORDER: out of the cache first, see markDirty.
-                    frame.clear(.fileCached)
-                    frame.clearDirty(on: cpu)
-                    removed.initializeElement(at: count, to: pfn)
-                    count += 1
-                    position = offset &+ 1
-                }
-                file.cacheLock.unlock(.pageCache, on: cpu)
-                if file.pointer.pointee.chargesPages { commitment.uncharge(count) }
-                for index in 0..<count {
-                    swap.release(removed[index], frames[removed[index]], on: cpu)
-                }
-                if count < 64 { break }
-            }
+        // Released without the cache's lock, for that may take the lru lock's turn.
+        file.forEachBatch(from: first, through: last, on: cpu) { offset, pfn in
+            _ = file.index.remove(offset)
+            let frame = frames[pfn]
+            let zone = frame.zoneIndex
+            cpu.add(-1, to: .filePages, zone: zone)
+            if file.kind == .memory { cpu.add(-1, to: .shmem, zone: zone) }
+            // ORDER: out of the cache first, see markDirty.
+            frame.clear(.fileCached)
+            frame.clearDirty(on: cpu)
+            return true
+        } work: { removed in
+            if file.pointer.pointee.chargesPages { commitment.uncharge(removed.count) }
+            for pfn in removed { swap.release(pfn, frames[pfn], on: cpu) }
         }
         forget(file, from: first, through: last, on: cpu)
     }

@@ -191,24 +191,14 @@ extension PageCache {
     func unlockSegment(_ segment: FileRef, on cpu: CPU) {
         guard segmentLocks.unlock(segment, on: cpu) else { return }
         batches.drain(on: cpu)
-        var position: UInt64 = 0
-        withUnsafeTemporaryAllocation(of: PFN.self, capacity: 64) { found in
-            while true {
-                var count = 0
-                segment.cacheLock.lock(.pageCache, on: cpu)
-                while count < 64, let (offset, pfn) = segment.index.firstPresent(from: position) {
-                    frames[pfn].counts.add(FrameRef.oneReference)
-                    found.initializeElement(at: count, to: pfn)
-                    count += 1
-                    position = offset &+ 1
-                }
-                segment.cacheLock.unlock(.pageCache, on: cpu)
-                cpu.count(.unevictableScanned, count)
-                for index in 0..<count {
-                    batches.rescue(found[index], on: cpu)
-                    batches.release(found[index], on: cpu)
-                }
-                if count < 64 { return }
+        segment.forEachBatch(from: 0, through: .max, on: cpu) { _, pfn in
+            frames[pfn].counts.add(FrameRef.oneReference)
+            return true
+        } work: { found in
+            cpu.count(.unevictableScanned, found.count)
+            for pfn in found {
+                batches.rescue(pfn, on: cpu)
+                batches.release(pfn, on: cpu)
             }
         }
     }

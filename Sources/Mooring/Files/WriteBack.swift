@@ -41,25 +41,12 @@ struct WriteBack {
     ) -> UInt64? {
         cleanMappings(of: file, from: first, through: last, on: cpu)
         var end: UInt64?
-        var position = first
-        return withUnsafeTemporaryAllocation(of: PFN.self, capacity: 64) { taken in
-            while true {
-                var count = 0
-                file.cacheLock.lock(.pageCache, on: cpu)
-                while count < 64, let (offset, pfn) = file.index.firstPresent(from: position),
-                    offset <= last
-                {
-                    position = offset &+ 1
-                    if take(pfn, offset, of: file, on: cpu) {
-                        taken.initializeElement(at: count, to: pfn)
-                        count += 1
-                    }
-                }
-                file.cacheLock.unlock(.pageCache, on: cpu)
-                for index in 0..<count { end = device.write(taken[index], on: cpu) }
-                if count < 64 { return end }
-            }
+        file.forEachBatch(from: first, through: last, on: cpu) { offset, pfn in
+            take(pfn, offset, of: file, on: cpu)
+        } work: { taken in
+            for pfn in taken { end = device.write(pfn, on: cpu) }
         }
+        return end
     }
 
     /// Makes a dirty page clean and hands its bytes over; `false` if there is nothing to wait for.
