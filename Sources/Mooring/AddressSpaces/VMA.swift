@@ -141,22 +141,22 @@ struct VMARef: Equatable {
     @inline(__always)
     var start: UInt64 {
         get {
-            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer))
+            SchedulingPoint.reach(.read, UnsafeRawPointer(pointer))
             return pointer.pointee.start
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer))
+            SchedulingPoint.reach(.write, UnsafeRawPointer(pointer))
             pointer.pointee.start = newValue
         }
     }
     @inline(__always)
     var end: UInt64 {
         get {
-            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer) + 8)
+            SchedulingPoint.reach(.read, UnsafeRawPointer(pointer) + 8)
             return pointer.pointee.end
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer) + 8)
+            SchedulingPoint.reach(.write, UnsafeRawPointer(pointer) + 8)
             pointer.pointee.end = newValue
         }
     }
@@ -176,11 +176,11 @@ struct VMARef: Equatable {
     @inline(__always)
     var pageOffset: UInt64 {
         get {
-            SchedulingPoint.touch(.read, UnsafeRawPointer(pointer) + 24)
+            SchedulingPoint.reach(.read, UnsafeRawPointer(pointer) + 24)
             return pointer.pointee.pageOffset
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, UnsafeRawPointer(pointer) + 24)
+            SchedulingPoint.reach(.write, UnsafeRawPointer(pointer) + 24)
             pointer.pointee.pageOffset = newValue
         }
     }

@@ -77,7 +77,7 @@ struct VMATree {
     /// - Complexity: O(log n).
     @inline(__always)
     func find(_ address: UInt64) -> VMARef? {
-        SchedulingPoint.touch(.read, state)
+        SchedulingPoint.reach(.read, state)
         guard address < state.pointee.lastEnd else { return nil }
         let leaf = leaf(above: address)
         return leaf.vma(leaf.slot(above: address))
@@ -129,7 +129,7 @@ struct VMATree {
     ///
     /// - Complexity: O(log n).
     func insert(_ vma: VMARef) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         let start = vma.start
         let end = vma.end
         let leaf = descendMakingRoom(for: start)
@@ -169,7 +169,7 @@ struct VMATree {
     ///
     /// - Complexity: O(log n).
     func remove(_ vma: VMARef) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         let (leaf, slot) = descend(to: vma)
         let previous = vma.previous
         let next = vma.next
@@ -202,7 +202,7 @@ struct VMATree {
     ///
     /// - Complexity: O(log n).
     func setBounds(of vma: VMARef, start: UInt64, end: UInt64) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         let (leaf, slot) = descend(to: vma)
         let previousEnd = vma.previous?.end ?? 0
         #if DEBUG || Checks
@@ -234,7 +234,7 @@ struct VMATree {
     ///
     /// - Complexity: O(log n), one descent.
     func moveBorder(below high: VMARef, to border: UInt64) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         // Slots are found by starts and keep ends: only the lower one's slot changes.
         guard let low = high.previous else { return }
         let (leaf, slot) = descend(to: low)

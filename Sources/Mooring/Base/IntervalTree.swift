@@ -60,7 +60,7 @@ struct IntervalTree {
     /// - Complexity: O(log n).
     @inline(__always)
     func first(overlapping first: UInt64, _ last: UInt64) -> Node? {
-        SchedulingPoint.touch(.read, state)
+        SchedulingPoint.reach(.read, state)
         guard let root = state.pointee.root, root.pointee.greatestLast >= first else { return nil }
         return IntervalTree.leftmost(in: root, first, last)
     }
@@ -114,7 +114,7 @@ struct IntervalTree {
     ///
     /// - Complexity: O(log n) expected.
     func insert(_ node: Node) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         let first = node.pointee.first
         let last = node.pointee.last
         #if DEBUG || Checks
@@ -150,7 +150,7 @@ struct IntervalTree {
     ///
     /// - Complexity: O(1) expected for the links, O(log n) for what ancestors know of ends.
     func remove(_ node: Node) {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         let parent = node.pointee.parent
         let merged = merge(node.pointee.left, node.pointee.right)
         if let merged { merged.pointee.parent = parent }

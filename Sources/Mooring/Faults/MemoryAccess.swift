@@ -196,7 +196,7 @@ struct MemoryAccess {
             return false
         }
         let page = faults.memory.bytes(of: entry.frame)
-        SchedulingPoint.touch(kind == .write ? .write : .read, page)
+        SchedulingPoint.reach(kind == .write ? .write : .read, page)
         let bytes = page + Int(address & (pageSize - 1))
         if kind == .write {
             bytes.copyMemory(from: memory, byteCount: buffer.count)

@@ -140,7 +140,7 @@ struct PageIndex {
 
     @inline(__always)
     private func leafNode(containing offset: UInt64) -> PageIndexNode? {
-        SchedulingPoint.touch(.read, state)
+        SchedulingPoint.reach(.read, state)
         guard var node = state.pointee.root, !isBeyondRoot(offset) else { return nil }
         var level = state.pointee.height
         while level > 0 {
@@ -177,7 +177,7 @@ struct PageIndex {
     /// or `PFN.none`.
     @discardableResult
     func insert(_ offset: UInt64, _ pfn: PFN) -> PFN {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         precondition(offset < PageIndex.offsetLimit, "a file has at most 2^36 pages")
         #if DEBUG || Checks
             precondition(pfn.isFrame, "an absent page is removed, not inserted")
@@ -201,7 +201,7 @@ struct PageIndex {
     /// A trace stays.
     @discardableResult
     func remove(_ offset: UInt64) -> PFN {
-        SchedulingPoint.touch(.write, state)
+        SchedulingPoint.reach(.write, state)
         guard let leaf = leafNode(containing: offset) else { return .none }
         let slot = PageIndex.slot(of: offset, level: 0)
         let previous = leaf.pfns[slot]

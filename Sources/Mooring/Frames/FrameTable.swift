@@ -123,11 +123,11 @@ struct FrameRef {
     @inline(__always)
     var next: PFN {
         get {
-            SchedulingPoint.touch(.read, raw + 16)
+            SchedulingPoint.reach(.read, raw + 16)
             return PFN(rawValue: pointer.pointee.next)
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, raw + 16)
+            SchedulingPoint.reach(.write, raw + 16)
             (raw + 16).storeBytes(of: newValue.rawValue, as: UInt32.self)
         }
     }
@@ -135,11 +135,11 @@ struct FrameRef {
     @inline(__always)
     var prev: PFN {
         get {
-            SchedulingPoint.touch(.read, raw + 20)
+            SchedulingPoint.reach(.read, raw + 20)
             return PFN(rawValue: pointer.pointee.prev)
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, raw + 20)
+            SchedulingPoint.reach(.write, raw + 20)
             (raw + 20).storeBytes(of: newValue.rawValue, as: UInt32.self)
         }
     }
@@ -148,11 +148,11 @@ struct FrameRef {
     @inline(__always)
     var mlockCount: UInt32 {
         get {
-            SchedulingPoint.touch(.read, raw + 16)
+            SchedulingPoint.reach(.read, raw + 16)
             return pointer.pointee.next
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, raw + 16)
+            SchedulingPoint.reach(.write, raw + 16)
             (raw + 16).storeBytes(of: newValue, as: UInt32.self)
         }
     }
@@ -162,11 +162,11 @@ struct FrameRef {
     @inline(__always)
     var mlockDebt: UInt32 {
         get {
-            SchedulingPoint.touch(.read, raw + 4)
+            SchedulingPoint.reach(.read, raw + 4)
             return (raw + 4).load(as: UInt32.self)
         }
         nonmutating set {
-            SchedulingPoint.touch(.write, raw + 4)
+            SchedulingPoint.reach(.write, raw + 4)
             (raw + 4).storeBytes(of: newValue, as: UInt32.self)
         }
     }
@@ -217,7 +217,7 @@ struct FrameRef {
     /// The number of the anonymous group or file that owns it.
     @inline(__always)
     var ownerNumber: UInt32 {
-        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.touch(.read, raw + 24) }
+        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.reach(.read, raw + 24) }
         return UInt32(truncatingIfNeeded: owner.load() >> FrameRef.offsetBits)
     }
 
@@ -228,7 +228,7 @@ struct FrameRef {
     /// Sets the owner and the page offset in it.
     @inline(__always)
     func setOwner(_ number: UInt32, pageOffset: UInt64) {
-        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.touch(.write, raw + 24) }
+        if Mutation.ownerIsUnordered.isActive { SchedulingPoint.reach(.write, raw + 24) }
         owner.store(
             UInt64(number) << FrameRef.offsetBits
                 | (pageOffset & (1 << FrameRef.offsetBits - 1)))

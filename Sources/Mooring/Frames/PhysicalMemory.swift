@@ -71,7 +71,7 @@ struct PhysicalMemory {
     @inline(__always)
     func zero(_ pfn: PFN) {
         let bytes = bytes(of: pfn)
-        SchedulingPoint.touch(.write, bytes)
+        SchedulingPoint.reach(.write, bytes)
         bytes.initializeMemory(as: UInt64.self, repeating: 0, count: 512)
     }
 
@@ -79,8 +79,8 @@ struct PhysicalMemory {
     func copy(_ source: PFN, to destination: PFN) {
         let from = bytes(of: source)
         let to = bytes(of: destination)
-        SchedulingPoint.touch(.read, from)
-        SchedulingPoint.touch(.write, to)
+        SchedulingPoint.reach(.read, from)
+        SchedulingPoint.reach(.write, to)
         to.copyMemory(from: from, byteCount: Int(pageSize))
     }
 }

@@ -142,7 +142,7 @@ struct LRUBatches {
     @inline(__always)
     func addTakingReference(_ pfn: PFN, on cpu: CPU) {
         let batch = additions(cpu)
-        SchedulingPoint.touch(.write, batch)
+        SchedulingPoint.reach(.write, batch)
         let count = batch.pointee.count
         LRUBatches.frames(of: batch)[Int(count)] = pfn
         batch.pointee.count = count &+ 1
@@ -153,7 +153,7 @@ struct LRUBatches {
     @inline(__always)
     func requestTakingReference(_ request: LRURequest, _ pfn: PFN, on cpu: CPU) {
         let batch = requests(cpu)
-        SchedulingPoint.touch(.write, batch)
+        SchedulingPoint.reach(.write, batch)
         let raw = UnsafeMutableRawPointer(batch)
         let count = batch.pointee.count
         raw.storeBytes(
@@ -224,7 +224,7 @@ struct LRUBatches {
     @inline(never)
     private func drainAdditions(on cpu: CPU) {
         let batch = additions(cpu)
-        SchedulingPoint.touch(.read, batch)
+        SchedulingPoint.reach(.read, batch)
         let count = Int(batch.pointee.count)
         let pfns = LRUBatches.frames(of: batch)
         var chain = LRUChain()
@@ -246,7 +246,7 @@ struct LRUBatches {
             }
         }
         publish(chain, on: cpu)
-        SchedulingPoint.touch(.write, batch)
+        SchedulingPoint.reach(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count where pfns[index] != .none {
             let pfn = pfns[index]
@@ -314,7 +314,7 @@ struct LRUBatches {
     @inline(never)
     private func drainRequests(on cpu: CPU) {
         let batch = requests(cpu)
-        SchedulingPoint.touch(.read, batch)
+        SchedulingPoint.reach(.read, batch)
         let count = batch.pointee.count
         let raw = UnsafeRawPointer(batch) + 8
         var nodes = NodeLock(lists: lists, cpu: cpu)
@@ -331,7 +331,7 @@ struct LRUBatches {
                 wasListed: wasListed, node: node, on: cpu)
         }
         nodes.unlock()
-        SchedulingPoint.touch(.write, batch)
+        SchedulingPoint.reach(.write, batch)
         batch.pointee.count = 0
         for index in 0..<count {
             let entry = raw.load(fromByteOffset: index &* 8, as: UInt64.self)

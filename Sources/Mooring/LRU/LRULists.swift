@@ -234,7 +234,7 @@ struct LRULists {
 
     @inline(__always)
     private func countUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
-        SchedulingPoint.touch(.write, nodes + node)
+        SchedulingPoint.reach(.write, nodes + node)
         nodes[node].unevictableCount += 1
         frame.mlockCount = 0
         cpu.add(1, to: .unevictable, zone: frame.zoneIndex)
@@ -242,7 +242,7 @@ struct LRULists {
 
     @inline(__always)
     private func uncountUnevictable(_ frame: FrameRef, node: Int, on cpu: CPU) {
-        SchedulingPoint.touch(.write, nodes + node)
+        SchedulingPoint.reach(.write, nodes + node)
         nodes[node].unevictableCount -= 1
         cpu.add(-1, to: .unevictable, zone: frame.zoneIndex)
     }
@@ -385,7 +385,7 @@ struct LRULists {
         _ list: LRUList, _ node: Int
     ) -> UnsafeMutablePointer<LRUNodeState.Ends> {
         // Every caller changes them.
-        SchedulingPoint.touch(.write, nodes + node)
+        SchedulingPoint.reach(.write, nodes + node)
         return endsForReading(list, node)
     }
 

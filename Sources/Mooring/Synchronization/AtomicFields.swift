@@ -17,13 +17,13 @@ struct AtomicField8 {
 
     @inline(__always)
     func load() -> UInt8 {
-        SchedulingPoint.touch(.load, byte)
+        SchedulingPoint.reach(.load, byte)
         return byte.pointee.load(ordering: .relaxed)
     }
 
     @inline(__always)
     func store(_ value: UInt8) {
-        SchedulingPoint.touch(.store, byte)
+        SchedulingPoint.reach(.store, byte)
         byte.pointee.store(value, ordering: .relaxed)
     }
 }
@@ -40,21 +40,21 @@ struct AtomicField32 {
     /// The value, ordered with nothing.
     @inline(__always)
     func load() -> UInt32 {
-        SchedulingPoint.touch(.load, word)
+        SchedulingPoint.reach(.load, word)
         return word.pointee.load(ordering: .relaxed)
     }
 
     /// The value and everything its writer did before.
     @inline(__always)
     func loadAcquiring() -> UInt32 {
-        SchedulingPoint.touch(.acquire, word)
+        SchedulingPoint.reach(.acquire, word)
         return word.pointee.load(ordering: .acquiring)
     }
 
     /// Sets the value, ordered with nothing: for a word that nobody else can reach.
     @inline(__always)
     func store(_ value: UInt32) {
-        SchedulingPoint.touch(.store, word)
+        SchedulingPoint.reach(.store, word)
         word.pointee.store(value, ordering: .relaxed)
     }
 
@@ -106,21 +106,21 @@ struct AtomicField64 {
     /// The value, ordered with nothing.
     @inline(__always)
     func load() -> UInt64 {
-        SchedulingPoint.touch(.load, word)
+        SchedulingPoint.reach(.load, word)
         return word.pointee.load(ordering: .relaxed)
     }
 
     /// The value and everything its writer did before.
     @inline(__always)
     func loadAcquiring() -> UInt64 {
-        SchedulingPoint.touch(.acquire, word)
+        SchedulingPoint.reach(.acquire, word)
         return word.pointee.load(ordering: .acquiring)
     }
 
     /// Sets the value, ordered with nothing: for a word that nobody else can reach.
     @inline(__always)
     func store(_ value: UInt64) {
-        SchedulingPoint.touch(.store, word)
+        SchedulingPoint.reach(.store, word)
         word.pointee.store(value, ordering: .relaxed)
     }
 
@@ -221,20 +221,20 @@ struct CounterWord {
 
     @inline(__always)
     func load() -> Int64 {
-        SchedulingPoint.touch(.sample, word)
+        SchedulingPoint.reach(.sample, word)
         return word.pointee.load(ordering: .relaxed)
     }
 
     @inline(__always)
     func store(_ value: Int64) {
-        SchedulingPoint.touch(.tally, word)
+        SchedulingPoint.reach(.tally, word)
         word.pointee.store(value, ordering: .relaxed)
     }
 
     /// Adds without a locked operation: only its own CPU writes it.
     @inline(__always)
     func add(_ amount: Int) {
-        SchedulingPoint.touch(.tally, word)
+        SchedulingPoint.reach(.tally, word)
         let now = word.pointee.load(ordering: .relaxed) &+ Int64(truncatingIfNeeded: amount)
         word.pointee.store(now, ordering: .relaxed)
     }

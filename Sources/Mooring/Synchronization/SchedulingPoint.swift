@@ -112,15 +112,12 @@ package enum SchedulingPoint {
             ordering: .sequentiallyConsistent)
     }
 
-    /// A point at which the scheduler may run another CPU.
+    /// A point at which the scheduler may run another CPU, or is told what is touched: the kind says
+    /// which.
     @inline(__always)
     static func reach(_ kind: Kind, _ object: UnsafeRawPointer) {
         if isInstrumented, active.load(ordering: .relaxed) { reachSlowly(kind, object) }
     }
-
-    /// Says what is touched.
-    @inline(__always)
-    static func touch(_ kind: Kind, _ object: UnsafeRawPointer) { reach(kind, object) }
 
     /// Says that a record was freed or made; its address and length are multiples of 32.
     @inline(__always)
