@@ -304,6 +304,7 @@ extension AddressSpaces {
         let isCut = mode != .keepSource
         // There is room for both cuts, see checkRoomToMove.
         var source = original
+        let isMiddle = isCut && source.start < request.address && end < source.end
         if isCut, source.start < request.address {
             source = try split(source, at: request.address, in: space, on: cpu)
         }
@@ -317,6 +318,7 @@ extension AddressSpaces {
         let linksLast = Mutation.linksTargetLast.isActive
         if !linksLast { addTarget(for: source, request, at: new, mode, space, on: cpu) }
         // A source that stays may have become one with its neighbours and the new place.
+        if isMiddle { shareTargetsGroup(new, source, space, on: cpu) }
         if mode == .keepSource, let joined = space.tree.find(request.address) { source = joined }
         moveEntries(
             of: source, from: request.address, to: new, end: end, in: space, on: cpu)
@@ -352,6 +354,21 @@ extension AddressSpaces {
                 file: source.file, attributes: source.attributes, source: source,
                 mayJoinSource: mode != .move),
             to: space, on: cpu)
+    }
+
+    /// Gives what is left above or below the source the group of the new place, if that has joined
+    /// the rest on the other side.
+    ///
+    /// LINUX: the new place joins the VMA whole, before the source is cut out of it.
+    private func shareTargetsGroup(
+        _ new: UInt64, _ source: VMARef, _ space: AddressSpace, on cpu: CPU
+    ) {
+        guard let target = space.tree.find(new), target.anonGroup != nil,
+            let below = source.previous, let above = source.next
+        else { return }
+        let other = target == below ? above : below
+        guard target == below || target == above, other.anonGroup == nil else { return }
+        groups.clone(from: target, to: other, on: cpu)
     }
 
     /// Unlocks the VMA that MREMAP_DONTUNMAP took pages from.
