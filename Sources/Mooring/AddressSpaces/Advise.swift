@@ -161,14 +161,20 @@ extension AddressSpaces {
 
     // MARK: Collapsing
 
+    /// Whether what a VMA has to collapse lies in aligned 2 MiB, too: pages of its file, or of its
+    /// group, which it must have.
+    private func isAligned(_ vma: VMARef) -> Bool {
+        if vma.file == nil { return vma.anonGroup != nil }
+        return (vma.start >> pageShift &- vma.pageOffset) & 511 == 0
+    }
+
     /// Says whether MADV_COLLAPSE would find something to collapse in every aligned 2 MiB.
     private func checkCollapse(
         _ vma: VMARef, _ space: AddressSpace, from start: UInt64, to end: UInt64
     ) throws(Errno) {
         let size = UInt64(1) << TableLevel.pmd.rawValue
-        let firstOfVMA = (vma.start + size - 1) & ~(size - 1)
         guard !vma.flags.contains(.noHugePage), vma.flags.isDisjoint(with: .special),
-            firstOfVMA + size <= vma.end, vma.file?.kind != .disk
+            vma.hasRoomForHugePage, vma.file?.kind != .disk, isAligned(vma)
         else { throw .EINVAL }
         let first = (start + size - 1) & ~(size - 1)
         let last = end & ~(size - 1)

@@ -217,6 +217,16 @@ struct VMARef: Equatable {
     @inline(__always)
     var pageCount: Int { Int((end - start) >> pageShift) }
 
+    /// Whether an aligned huge page fits.
+    ///
+    /// LINUX: the highest that could is looked at, which for what ends below the first huge page's
+    /// end is taken for one that does.
+    var hasRoomForHugePage: Bool {
+        let size = UInt64(1) << TableLevel.pmd.rawValue
+        let last = (end &- size) & ~(size - 1)
+        return last >= start && last &+ size <= end
+    }
+
     /// The lowest address that nothing else may be placed at: a stack keeps a gap of
     /// ``stackGuardGap`` below it.
     @inline(__always)

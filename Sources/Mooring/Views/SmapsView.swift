@@ -51,11 +51,7 @@ extension Machine.Task {
 extension VMARef {
     /// Whether a huge page fits, and the program has asked for huge pages here.
     fileprivate var mayHoldHugePages: Bool {
-        let size = UInt64(1) << TableLevel.pmd.rawValue
-        // LINUX: the highest that could fit, which for what ends below the first huge page's end is
-        // taken for one that does.
-        let last = (end &- size) & ~(size - 1)
-        return file == nil && flags.contains(.hugePage) && last >= start && last &+ size <= end
+        file == nil && flags.contains(.hugePage) && hasRoomForHugePage
             && flags.isDisjoint(with: .special)
     }
 }
