@@ -8,7 +8,7 @@ struct MemoryAccess {
     let faults: FaultHandler
     let spaces: AddressSpaces
 
-    private var tables: PageTables { faults.tables }
+    var tables: PageTables { faults.tables }
 
     /// Touches every page of a range in ascending order, up to the first that ends in a signal.
     func touch(
@@ -18,7 +18,9 @@ struct MemoryAccess {
         if start == .max { return (.segmentationUnmapped, start) }
         var address = start
         while address < end {
-            let signal = touchRun(caller, &address, to: end, kind, address: { $0 }) {
+            let signal = touchRun(
+                caller, &address, to: end, kind, ahead: { _, _, _ in }, address: { $0 }
+            ) {
                 // The next page, or past the end of the address space.
                 let next = $0.pageAligned &+ pageSize
                 return next == 0 ? end : next
@@ -38,8 +40,14 @@ struct MemoryAccess {
         let end = UInt64(pages.count)
         var position: UInt64 = 0
         while position < end {
+            let stop = min(end, position + MemoryAccess.lookahead)
             let signal = touchRun(
-                caller, &position, to: end, kind, address: address, next: { $0 + 1 })
+                caller, &position, to: stop, kind,
+                ahead: {
+                    let part = UnsafeBufferPointer(rebasing: pages[Int($0)..<Int(stop)])
+                    prefetch(part, from: start, $1, $2, on: caller.cpu)
+                },
+                address: address, next: { $0 + 1 })
             if let signal { return (signal, address(position)) }
         }
         return nil
@@ -55,11 +63,12 @@ struct MemoryAccess {
     /// Touches pages under one hold of the address space's lock, as far as no stack has to grow.
     ///
     /// What is to be touched goes from one position to the `next`, up to `end`; each has an
-    /// `address`.
+    /// `address`. `ahead` is told the first position once the lock is held.
     @inline(__always)
     private func touchRun(
         _ caller: Caller, _ position: inout UInt64, to end: UInt64, _ kind: AccessKind,
-        address: (UInt64) -> UInt64, next: (UInt64) -> UInt64
+        ahead: (UInt64, AddressSpace, AddressSpaceSlot) -> Void, address: (UInt64) -> UInt64,
+        next: (UInt64) -> UInt64
     ) -> Signal? {
         let space = caller.space
         let cpu = caller.cpu
@@ -73,6 +82,7 @@ struct MemoryAccess {
         if !Mutation.validatesBeforeLock.isActive { slot.validate(against: space) }
         if !Mutation.runsUnseen.isActive { slot.noteRuns() }
         defer { if Mutation.runsUnseen.isActive { slot.noteRuns() } }
+        ahead(position, space, slot)
         while position < end {
             let address = address(position)
             if mark(address, kind, space, slot, on: cpu) {

@@ -57,6 +57,13 @@ struct PageIndex {
         return pfn.isFrame ? pfn : .none
     }
 
+    /// Where the slot of a page is, to be prefetched.
+    @inline(__always)
+    func address(of offset: UInt64) -> UnsafeMutableRawPointer? {
+        guard let leaf = leafNode(containing: offset) else { return nil }
+        return UnsafeMutableRawPointer(leaf.pfns + PageIndex.slot(of: offset, level: 0))
+    }
+
     /// What is left of a page that is not in memory; nil if nothing is.
     func trace(of offset: UInt64) -> PageTrace? {
         guard let leaf = leafNode(containing: offset) else { return nil }

@@ -16,6 +16,7 @@ extension Reclaimer {
             list, node: node, into: buffer, scan: count, highest: round.highest, on: cpu)
         cpu.count(.pgrefill, scanned)
         var walk = UseWalk(map: map, batches: batches, cpu: cpu)
+        walk.prefetch(buffer, taken)
         for index in 0..<taken {
             let pfn = buffer[index]
             let frame = frames[pfn]

@@ -37,6 +37,7 @@ extension Reclaimer {
         let uses = uses(cpu)
         if !round.ignoresUse { takeUses(of: buffer, count, into: uses, on: cpu) }
         var owners = OwnerMemo(map: map, cpu: cpu)
+        prefetchIndex(of: buffer, count, round.ignoresUse ? nil : uses, &owners, on: cpu)
         var kept = 0
         var freedCount = 0
         var freedFiles = 0
@@ -80,6 +81,7 @@ extension Reclaimer {
         into uses: UnsafeMutablePointer<FrameUse?>, on cpu: CPU
     ) {
         var walk = UseWalk(map: map, batches: batches, cpu: cpu)
+        walk.prefetch(buffer, count)
         for index in 0..<count {
             let frame = frames[buffer[index]]
             let isAsked =
@@ -88,5 +90,30 @@ extension Reclaimer {
                 to: isAsked ? walk.takeAccesses(of: buffer[index], frame) : nil)
         }
         walk.end()
+    }
+    /// Brings the slots of a file's index that frames will leave into the processor's cache.
+    ///
+    /// For the file of the first: see ``UseWalk/prefetch(_:_:)``.
+    private func prefetchIndex(
+        of buffer: UnsafeMutablePointer<PFN>, _ count: Int,
+        _ uses: UnsafeMutablePointer<FrameUse?>?, _ owners: inout OwnerMemo, on cpu: CPU
+    ) {
+        guard count > 1, case .file(let file) = owners.owner(of: frames[buffer[0]]) else { return }
+        file.cacheLock.lock(.pageCache, on: cpu)
+        Prefetch.upTo(count) { list in
+            var next: UInt64 = 0
+            for index in 0..<count {
+                let frame = frames[buffer[index]]
+                let offset = frame.pageOffset
+                let isUsed = uses?[index].map { $0.accesses > 0 } ?? false
+                if offset != next, !isUsed, owners.knows(frame),
+                    let slot = file.index.address(of: offset)
+                {
+                    list.add(slot)
+                }
+                next = offset + 1
+            }
+        }
+        file.cacheLock.unlock(.pageCache, on: cpu)
     }
 }

@@ -28,12 +28,37 @@ struct UseWalk {
     private var owners: OwnerMemo
     private var lockedOwner: FrameOwner?
     private var lockedTable: TableRef?
+    /// The VMA and the 2 MiB of addresses that the table was last found for.
+    private var lockedVMA: VMARef?
+    private var lockedRegion: UInt64 = 0
 
     init(map: ReverseMap, batches: LRUBatches, cpu: CPU) {
         self.map = map
         self.batches = batches
         self.cpu = cpu
         owners = OwnerMemo(map: map, cpu: cpu)
+    }
+
+    /// Brings the entries at which the walks over some frames begin into the processor's cache.
+    ///
+    /// Only for the owner of the first: those that follow on a list often are of the same. Pages
+    /// that follow one another in it, too, the processor sees coming by itself.
+    mutating func prefetch(_ pfns: UnsafeMutablePointer<PFN>, _ count: Int) {
+        guard count > 1, let owner = lockOwner(of: map.frames[pfns[0]]) else { return }
+        Prefetch.upTo(count) { list in
+            var next: UInt64 = 0
+            for index in 0..<count {
+                let frame = map.frames[pfns[index]]
+                let offset = frame.pageOffset
+                if offset != next, frame.mapCount > 0, owners.knows(frame) {
+                    map.forEachVMA(of: owner, at: offset) { vma in
+                        if let word = map.word(of: offset, in: vma) { list.add(word.word) }
+                        return false
+                    }
+                }
+                next = offset + 1
+            }
+        }
     }
 
     /// Says who has used a frame, and clears the bits that say so.
@@ -44,28 +69,20 @@ struct UseWalk {
     /// - Returns: Nil if its owner has gone.
     @inline(__always)
     mutating func takeAccesses(of pfn: PFN, _ frame: FrameRef) -> FrameUse? {
-        if !owners.knows(frame) { unlock() }
-        guard let owner = owners.owner(of: frame) else { return nil }
-        if lockedOwner == nil {
-            map.lock(owner, on: cpu)
-            lockedOwner = owner
-        }
+        guard let owner = lockOwner(of: frame) else { return nil }
         cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
         var use = FrameUse()
         map.forEachVMA(of: owner, at: offset) { vma in
             cpu.count(.reverseMapStep)
-            guard let place = map.place(of: pfn, offset, in: vma) else { return true }
-            lock(place.table)
-            // RACE: unmapped meanwhile, or replaced.
-            guard place.entry.maps(pfn) else { return true }
+            guard let (table, index) = lockPlace(of: pfn, offset, in: vma) else { return true }
             if batches.lockLazily(frame, by: vma, on: cpu) {
                 use.isLocked = true
                 return false
             }
             // A page that nobody may touch keeps the bit of when somebody could.
-            guard place.entry.isAccessed else { return true }
-            _ = place.table.word(place.index).clearBits(Entry.accessed)
+            guard table[index].isAccessed else { return true }
+            _ = table.word(index).clearBits(Entry.accessed)
             // What a program reads once from end to end tells nothing about what comes.
             if vma.flags.contains(.sequentialRead) { return true }
             use.accesses += 1
@@ -81,14 +98,39 @@ struct UseWalk {
         owners.end()
     }
 
+    /// The owner of a frame, locked; nil if it has gone.
     @inline(__always)
-    private mutating func lock(_ table: TableRef) {
-        if let lockedTable {
-            if lockedTable.entries == table.entries { return }
-            lockedTable.unlock(on: cpu)
+    private mutating func lockOwner(of frame: FrameRef) -> FrameOwner? {
+        if !owners.knows(frame) { unlock() }
+        guard let owner = owners.owner(of: frame) else { return nil }
+        if lockedOwner == nil {
+            map.lock(owner, on: cpu)
+            lockedOwner = owner
         }
-        table.lock(on: cpu)
-        lockedTable = table
+        return owner
+    }
+
+    /// The entry of a VMA that maps a frame, under its table's lock.
+    @inline(__always)
+    private mutating func lockPlace(
+        of pfn: PFN, _ offset: UInt64, in vma: VMARef
+    ) -> (table: TableRef, index: Int)? {
+        let address = ReverseMap.address(of: offset, in: vma)
+        let region = address >> TableLevel.pmd.rawValue
+        let index = TableLevel.pte.index(of: address)
+        if let lockedTable, lockedRegion == region, lockedVMA == vma {
+            return lockedTable[index].maps(pfn) ? (lockedTable, index) : nil
+        }
+        guard let place = map.place(of: pfn, offset, in: vma) else { return nil }
+        if lockedTable?.entries != place.table.entries {
+            lockedTable?.unlock(on: cpu)
+            place.table.lock(on: cpu)
+            lockedTable = place.table
+        }
+        lockedVMA = vma
+        lockedRegion = region
+        // RACE: unmapped meanwhile, or replaced.
+        return place.entry.maps(pfn) ? (place.table, index) : nil
     }
 
     private mutating func unlock() {

@@ -153,12 +153,28 @@ struct ReverseMap {
         }
     }
 
+    /// Where a VMA has a page of its owner.
+    @inline(__always)
+    static func address(of offset: UInt64, in vma: VMARef) -> UInt64 {
+        vma.start + (offset - vma.pageOffset) << pageShift
+    }
+
+    /// The entry of a VMA for a page of its owner; nil if there is no table for it.
+    ///
+    /// Under the owner's lock.
+    @inline(__always)
+    func word(of offset: UInt64, in vma: VMARef) -> AtomicField64? {
+        let address = ReverseMap.address(of: offset, in: vma)
+        return tables.find(root: vma.addressSpace.root, address)?
+            .word(TableLevel.pte.index(of: address))
+    }
+
     /// The entry of a VMA that maps a frame, as far as can be seen without its table's lock.
     ///
     /// Under the owner's lock.
     @inline(__always)
     func place(of pfn: PFN, _ offset: UInt64, in vma: VMARef) -> Place? {
-        let address = vma.start + (offset - vma.pageOffset) << pageShift
+        let address = ReverseMap.address(of: offset, in: vma)
         let space = vma.addressSpace
         guard let table = tables.find(root: space.root, address) else { return nil }
         let index = TableLevel.pte.index(of: address)
