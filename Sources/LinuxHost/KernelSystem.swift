@@ -35,6 +35,8 @@ package final class KernelSystem: MemorySystem {
     package let ownsMachine = false
 
     let first: Helper
+    /// What limits the memory of all helpers together, if anything does.
+    private let group: MemoryGroup?
     private let footprint: HelperFootprint
     private var helpers: [ProcessID: Helper] = [:]
     var files: [FileID: HostFile] = [:]
@@ -53,8 +55,11 @@ package final class KernelSystem: MemorySystem {
 
     /// Starts the first helper.
     ///
-    /// - Throws: `SystemFailure` where the host cannot run helpers.
-    package init() throws {
+    /// - Parameter memory: How much memory all processes of the work may have together, in bytes;
+    ///   `nil` for what the host has.
+    /// - Throws: `SystemFailure` where the host cannot run helpers, `HostRefusal` where it cannot
+    ///   limit their memory.
+    package init(memory: UInt64? = nil) throws {
         var host = utsname()
         uname(&host)
         let release = withUnsafeBytes(of: host.release) { bytes in
@@ -63,7 +68,9 @@ package final class KernelSystem: MemorySystem {
         name = "Linux \(release)"
 
         try KernelSystem.checkProcessDirectory()
+        group = try memory.map(MemoryGroup.init(limit:))
         first = try Helper.start()
+        try group?.add(first.pid)
         let directory = "/proc/\(first.pid)"
         footprint = HelperFootprint(
             maps: try hostText(directory + "/maps"),
@@ -81,6 +88,15 @@ package final class KernelSystem: MemorySystem {
         let text = try hostText("/proc/meminfo")
         let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
         return (line.flatMap { UInt64($0.filter(\.isNumber)) } ?? 0) << 10
+    }
+
+    /// How often the work wanted more memory than it may have.
+    package var timesFull: Int { group?.timesFull ?? 0 }
+
+    /// Whether this host has swap.
+    package static var hasSwap: Bool {
+        // A line of headings, and one for each area.
+        ((try? hostText("/proc/swaps"))?.split(separator: "\n").count ?? 0) > 1
     }
 
     /// Notes that something was done otherwise than asked; once.

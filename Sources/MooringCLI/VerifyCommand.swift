@@ -21,6 +21,8 @@ struct VerifyCommand: ParsableCommand {
 
             The same seed, number of operations and jobs give the same work.
 
+            With --memory there is so much and no more, on the host in a memory cgroup, and the             work wants more. Which page goes is each system's own choice. What is promised is             compared: results, data, VmLck, and that no locked page goes.
+
             With --mutate the engine makes a mistake on purpose, which must be found. Only builds \
             with the trait Exploration, and debug builds, can do that.
             """)
@@ -42,6 +44,11 @@ struct VerifyCommand: ParsableCommand {
 
     @Option(help: "Whether the engine's pages hold data, which is compared too: bytes or none.")
     var contents: MachineSettings.Contents = .bytes
+
+    @Option(
+        help: ArgumentHelp(
+            "Verify where memory is short: so much for all processes.", valueName: "size"))
+    var memory: String?
 
     @Option(help: "Where to write the scenarios that are found.", completion: .directory)
     var output = "."
@@ -67,6 +74,14 @@ struct VerifyCommand: ParsableCommand {
         guard ops > 0 else { throw ValidationError("--ops counts operations.") }
         guard (1...256).contains(jobs) else { throw ValidationError("--jobs is from 1 to 256.") }
         _ = try chosenCalls()
+        if let memory {
+            guard try byteCount(memory) >= 16 << 20 else {
+                throw ValidationError("--memory is 16M at least, not \(memory).")
+            }
+            if calls != nil || mutate != nil || contents != .bytes {
+                throw ValidationError("--memory goes with --ops, --seed and --json only.")
+            }
+        }
         if let mutate, MistakeHunt.mistakes(named: mutate) == nil {
             throw ValidationError("There is no mistake \(mutate); --help lists them.")
         }
@@ -87,9 +102,11 @@ struct VerifyCommand: ParsableCommand {
     }
 
     func run() throws {
+        let seed = seed ?? .random(in: 0...UInt64(UInt32.max))
+        if let memory { return try verifyPressure(try byteCount(memory), seed) }
         var options = VerificationOptions()
         options.operations = ops
-        options.seed = seed ?? .random(in: 0...UInt64(UInt32.max))
+        options.seed = seed
         options.calls = try chosenCalls()
         options.continues = onMismatch == .continue
         // A job has a session's work at least.
