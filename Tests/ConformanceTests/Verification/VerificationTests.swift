@@ -111,6 +111,27 @@ import Workloads
         #expect(result.excused[row] > 0)
     }
 
+    @Test func `waits while the host writes every dirty page back`() throws {
+        // Once when it is found, and twice when it is looked for anew.
+        let times = Atomic<Int>(0)
+        let dirty = "Pss_Dirty:             4 kB"
+        let systems = VerificationSystems(
+            engine: { try Self.engine() },
+            referee: {
+                WrongSystem(
+                    try Self.engine(),
+                    text: { text in
+                        guard text.contains(dirty), times.add(1, ordering: .relaxed).newValue <= 3
+                        else { return text }
+                        return text.replacing(dirty, with: "Pss_Dirty:             0 kB")
+                    })
+            })
+        let result = try Verification(Self.options(operations: 1500), on: systems).run()
+        #expect(result.disagreements == 0, "\(result.findings.map(\.disagreement))")
+        let row = try #require(KnownDifferences.chance)
+        #expect(result.excused[row] > 0)
+    }
+
     @Test func `finds a page that holds other data`() throws {
         let systems = VerificationSystems(
             engine: { try Self.engine() },
