@@ -30,7 +30,7 @@ package struct Experiment: Sendable {
     }
 
     /// All experiments.
-    package static let all = [lockedExit, scanLocked, sparseLock, soak]
+    package static let all = [lockedExit, lockedRest, scanLocked, sparseLock, soak]
 
     /// Carries it out.
     ///

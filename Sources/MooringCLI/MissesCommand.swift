@@ -83,11 +83,13 @@ struct MissesCommand: ParsableCommand {
                 do {
                     counts.append(
                         try list.misses(in: size, replacement, clock: { ThreadClock.nanoseconds }) {
-                            Terminal.progress("\(size), \(replacement.rawValue)", $0, $1)
+                            Terminal.progress(
+                                "\(Figures.exactBytes(size.bytes)), \(replacement.rawValue)", $0, $1
+                            )
                         })
                 } catch {
                     Terminal.clearLine()
-                    throw CommandFailure("a memory of \(size): \(error)")
+                    throw CommandFailure("a memory of \(Figures.exactBytes(size.bytes)): \(error)")
                 }
             }
         }

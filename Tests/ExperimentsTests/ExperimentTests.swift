@@ -7,6 +7,7 @@ import Testing
 /// Small sizes: the claims do not depend on them.
 private let small: [String: [String: [Int]]] = [
     "locked-exit": ["processes": [1, 4, 16], "pages": [40]],
+    "locked-rest": ["locked": [0, 20], "memory": [64], "read": [2], "passes": [3]],
     "scan-locked": ["memory": [64], "locked": [0, 80], "read": [4]],
     "sparse-lock": ["pages": [2048], "every": [32]],
     "soak": ["operations": [20_000], "audit": [10_000]],
@@ -38,6 +39,10 @@ private let small: [String: [String: [Int]]] = [
         #expect(walks.values[0] == [0, 0, 0])
         #expect(walks.values[1] == [0, 0.75, 0.9375])
         #expect(walks.values[2] == [0, 0, 0])
+        let locks = try #require(result.figure("lock"))
+        let once: [Double?] = [0.025, 0.025, 0.025]
+        #expect(locks.values[2] == once)
+        #expect(locks.values[1][2] ?? 0 > 0.9)
         let costs = try #require(result.figure("cost")).values.map { $0.compactMap { $0 } }
         #expect(costs[2][2] == costs[2][0])
         #expect(costs[1][2] > 3 * costs[1][1])

@@ -251,9 +251,9 @@ extension AddressSpaces {
             guard entry.isMapped, !entry.isUncounted else { continue }
             let pfn = entry.frame
             if case .mlock = request {
-                design.lock(pfn, frames[pfn], on: cpu)
+                design.mlock(pfn, frames[pfn], on: cpu)
             } else {
-                design.unlock(pfn, frames[pfn], on: cpu)
+                design.munlock(pfn, frames[pfn], on: cpu)
             }
         }
     }

@@ -66,7 +66,7 @@ extension AddressSpaces {
         while let table = tables.nextTable(root: space.root, &address, end: end) {
             let step = Step(at: address, end: end, destination: new &+ (address &- old))
             address += step.length
-            file?.mappingsLock.lock(.fileMappings, on: cpu)
+            file?.lockMappings(on: cpu)
             groupLock?.lock(.anonymousGroup, on: cpu)
             var moved = table.frame.liveEntries
             if !step.isWholeTable || !moveTable(step, in: space, on: cpu) {
@@ -77,7 +77,7 @@ extension AddressSpaces {
             let flushesLate = Mutation.flushesMoveLate.isActive
             if moved > 0, !flushesLate { flush(step, in: space, on: cpu) }
             groupLock?.unlock(.anonymousGroup, on: cpu)
-            file?.mappingsLock.unlock(.fileMappings, on: cpu)
+            file?.unlockMappings(on: cpu)
             if moved > 0, flushesLate { flush(step, in: space, on: cpu) }
         }
         space.noteTablesChanged()

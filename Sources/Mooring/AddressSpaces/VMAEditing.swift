@@ -98,9 +98,9 @@ extension AddressSpaces {
     private func unlinkAndFree(_ vma: VMARef, from space: AddressSpace, on cpu: CPU) {
         let file = vma.file
         if let file {
-            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.lockMappings(on: cpu)
             file.mappings.remove(vma.fileNode)
-            file.mappingsLock.unlock(.fileMappings, on: cpu)
+            file.unlockMappings(on: cpu)
         }
         groups.unlink(vma, on: cpu)
         vmas.free(vma.rest.pointee.number, on: cpu)
@@ -127,11 +127,11 @@ extension AddressSpaces {
     /// Puts a VMA among the mappings of its file.
     func linkFile(_ vma: VMARef, on cpu: CPU) {
         guard let file = vma.file else { return }
-        file.mappingsLock.lock(.fileMappings, on: cpu)
+        file.lockMappings(on: cpu)
         vma.fileNode.pointee = IntervalNode(
             covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
         file.mappings.insert(vma.fileNode)
-        file.mappingsLock.unlock(.fileMappings, on: cpu)
+        file.unlockMappings(on: cpu)
     }
 
     /// Changes a VMA's bounds everywhere.
@@ -150,13 +150,13 @@ extension AddressSpaces {
         }
         if let file = vma.file {
             if Mutation.reboundsUnseen.isActive { groups.rebound(vma, on: cpu, change) }
-            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.lockMappings(on: cpu)
             file.mappings.remove(vma.fileNode)
             if !Mutation.reboundsUnseen.isActive { groups.rebound(vma, on: cpu, change) }
             vma.fileNode.pointee = IntervalNode(
                 covering: vma, owner: UnsafeMutableRawPointer(vma.pointer))
             file.mappings.insert(vma.fileNode)
-            file.mappingsLock.unlock(.fileMappings, on: cpu)
+            file.unlockMappings(on: cpu)
         } else {
             groups.rebound(vma, on: cpu, change)
         }
@@ -422,13 +422,13 @@ extension AddressSpaces {
             high.pageOffset = offset
         }
         if let file = low.file {
-            file.mappingsLock.lock(.fileMappings, on: cpu)
+            file.lockMappings(on: cpu)
             file.mappings.remove(low.fileNode)
             file.mappings.remove(high.fileNode)
             groups.rebound(low, and: high, on: cpu, change)
             insertFileNode(of: low, file)
             insertFileNode(of: high, file)
-            file.mappingsLock.unlock(.fileMappings, on: cpu)
+            file.unlockMappings(on: cpu)
         } else {
             groups.rebound(low, and: high, on: cpu, change)
         }

@@ -69,6 +69,8 @@ package enum Event: String, CaseIterable, Sendable {
     /// they looked at.
     case reverseMapWalk = "mooring_reverse_map_walk"
     case reverseMapStep = "mooring_reverse_map_step"
+    /// How often the lock of a file's mappings was taken, whatever for.
+    case fileMappingsLock = "mooring_file_mappings_lock"
     case faultSwapIn = "mooring_fault_swap_in"
     case faultSpurious = "mooring_fault_spurious"
 

@@ -17,6 +17,10 @@ extension FaultHandler {
             return copyFilePage(fault, table, file)
         }
         var hasBroughtIn = false
+        // LOCKS: a reference, from when the page has come until it is mapped. Its neighbours' coming,
+        // or another CPU, could make reclaim take it otherwise, again and again.
+        var held = PFN.none
+        defer { if held != .none { counts.batches.release(held, on: fault.cpu) } }
         while true {
             let presence = mapFilePages(fault, table, file, completes: hasBroughtIn)
             // A file that was cached before the machine started has all neighbours in memory, but
@@ -30,8 +34,10 @@ extension FaultHandler {
                 return .resolved
             }
             hasBroughtIn = true
+            if held != .none { counts.batches.release(held, on: fault.cpu) }
+            held = .none
             switch bringIn(fault, file) {
-            case .found: continue
+            case .found(let pfn): held = pfn
             case .pastEnd, .failed: return .signal(.busPastEnd)
             case .noMemory: return outOfMemory(fault)
             case .refused: return .signal(.busNoMemory)
@@ -205,7 +211,8 @@ extension FaultHandler {
     }
 
     private enum Arrival {
-        case found
+        /// With a reference.
+        case found(PFN)
         case pastEnd
         case noMemory
         case refused
@@ -216,12 +223,14 @@ extension FaultHandler {
     @inline(never)
     private func bringIn(_ fault: Fault, _ file: FileRef) -> Arrival {
         let target = fault.vma.pageOffset(of: fault.page)
-        switch cache.ensure(file, target, on: fault.cpu) {
+        let found: PFN
+        switch cache.ensure(file, target, retains: true, on: fault.cpu) {
         case .pastEnd: return .pastEnd
         case .noMemory: return .noMemory
         case .refused: return .refused
         case .failed: return .failed
-        case .found(_, let broughtIn):
+        case .found(let pfn, let broughtIn):
+            found = pfn
             if broughtIn {
                 fault.cpu.count(.pgmajfault)
                 fault.slot.majorFaults.add(1)
@@ -229,7 +238,7 @@ extension FaultHandler {
                 fault.cpu.state.pointee.clock += clock.deviceRead
             }
         }
-        guard file.kind == .disk else { return .found }
+        guard file.kind == .disk else { return .found(found) }
         let window = window(of: fault, file)
         let first = fault.vma.pageOffset(of: window.lowerBound)
         let last = fault.vma.pageOffset(of: window.upperBound - pageSize)
@@ -240,7 +249,7 @@ extension FaultHandler {
             }
             if broughtIn { fault.cpu.count(.pgpgin, Int(pageSize >> 10)) }
         }
-        return .found
+        return .found(found)
     }
 
     /// The first write through a private mapping: a copy of the file's page.
@@ -254,6 +263,8 @@ extension FaultHandler {
         let copy = supply.take(.movable, on: cpu)
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
+        var held = PFN.none
+        defer { if held != .none { counts.batches.release(held, on: cpu) } }
         while true {
             table.lock(on: cpu)
             if !table[index].isEmpty, !Mutation.copiesFileWithoutLooking.isActive {
@@ -277,8 +288,10 @@ extension FaultHandler {
             }
             file.cacheLock.unlock(.pageCache, on: cpu)
             table.unlock(on: cpu)
+            if held != .none { counts.batches.release(held, on: cpu) }
+            held = .none
             switch bringIn(fault, file) {
-            case .found: continue
+            case .found(let pfn): held = pfn
             case .pastEnd, .failed:
                 allocator.free(copy, on: cpu)
                 return .signal(.busPastEnd)

@@ -74,7 +74,7 @@ struct FileRef: Equatable {
     var kind: FileKind { pointer.pointee.kind }
 
     @inline(__always)
-    var mappingsLock: SpinLock { SpinLock(at: raw + 8) }
+    private var mappingsLock: SpinLock { SpinLock(at: raw + 8) }
     @inline(__always)
     var cacheLock: SpinLock { SpinLock(at: raw + 12) }
 
@@ -137,6 +137,17 @@ struct FileRef: Equatable {
 }
 
 extension FileRef {
+    /// Takes the lock of its mappings: its part of the reverse map.
+    @inline(__always)
+    func lockMappings(on cpu: CPU) {
+        cpu.count(.fileMappingsLock)
+        mappingsLock.lock(.fileMappings, on: cpu)
+    }
+
+    /// Gives it back.
+    @inline(__always)
+    func unlockMappings(on cpu: CPU) { mappingsLock.unlock(.fileMappings, on: cpu) }
+
     /// Goes through pages `first...last` of the cache, 64 at most under one hold of its lock.
     ///
     /// - Parameters:

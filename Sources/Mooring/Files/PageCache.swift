@@ -63,7 +63,7 @@ struct PageCache {
         let left =
             file.isSegment ? releaseSegment(file, on: cpu) : file.references.subtract(1)
         guard left == 0 else { return }
-        if file.isSegment { _ = segmentLocks.unlock(file, on: cpu) }
+        if file.isSegment { _ = segmentLocks.unlockSegment(file, on: cpu) }
         remove(file, from: 0, through: .max, on: cpu)
         file.index.removeAll()
         commitment.uncharge(file.pointer.pointee.chargedPages)
@@ -100,10 +100,14 @@ struct PageCache {
     /// Finds a page, or makes it: zeroes for a file in memory, what the device holds for one on
     /// disk.
     ///
-    /// Takes no reference: the caller must look again under a table's lock to map it.
-    func ensure(_ file: FileRef, _ offset: UInt64, on cpu: CPU) -> Lookup {
+    /// The caller must look again under a table's lock to map it. Unless it `retains` what is found,
+    /// which takes a reference, reclaim may have taken it by then.
+    func ensure(
+        _ file: FileRef, _ offset: UInt64, retains: Bool = false, on cpu: CPU
+    ) -> Lookup {
         file.cacheLock.lock(.pageCache, on: cpu)
         let present = offset < file.pageCount ? file.index.lookup(offset) : .none
+        if retains, present != .none { frames[present].counts.add(FrameRef.oneReference) }
         let isPastEnd = offset >= file.pageCount
         let early = Mutation.readsTraceBeforeLock.isActive ? file.index.trace(of: offset) : nil
         file.cacheLock.unlock(.pageCache, on: cpu)
@@ -121,7 +125,7 @@ struct PageCache {
             allocator.free(fresh, on: cpu)
             return .refused
         }
-        prepare(frame, of: file, offset)
+        prepare(frame, of: file, offset, retains: retains)
         let wasLocked = Mutation.judgesSegmentEarly.isActive && file.pointer.pointee.isLocked
 
         file.cacheLock.lock(.pageCache, on: cpu)
@@ -151,6 +155,7 @@ struct PageCache {
             let isOnDevice = !file.pointer.pointee.isCached || trace != nil
             return .found(fresh, broughtIn: isOnDevice && file.kind == .disk)
         }
+        if retains, other != .none { frames[other].counts.add(FrameRef.oneReference) }
         file.cacheLock.unlock(.pageCache, on: cpu)
         // RACE: another CPU brought the page in first, or the file shrank: the frame is not needed.
         if isCharged { commitment.uncharge(1) }
@@ -168,13 +173,15 @@ struct PageCache {
     }
 
     @inline(__always)
-    private func prepare(_ frame: FrameRef, of file: FileRef, _ offset: UInt64) {
+    private func prepare(
+        _ frame: FrameRef, of file: FileRef, _ offset: UInt64, retains: Bool
+    ) {
         var flags: FrameFlags = [.upToDate, .fileCached]
         if file.kind == .memory { flags.insert(.swapBacked) }
         frame.resetFlags(flags)
         frame.setOwner(file.number, pageOffset: offset)
-        // One for the index, one for the batch that puts it on a list.
-        frame.counts.store(2 * FrameRef.oneReference)
+        // One for the index, one for the batch that puts it on a list, and perhaps the caller's.
+        frame.counts.store((retains ? 3 : 2) * FrameRef.oneReference)
     }
 
     @inline(__always)

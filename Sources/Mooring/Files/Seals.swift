@@ -25,8 +25,8 @@ extension FileRef {
         var seals = seals
         // LINUX: a file that may be executed, as every memfd here, shall then stay as it is.
         if seals.contains(.execute) { seals.formUnion([.shrink, .grow, .againstWriting]) }
-        mappingsLock.lock(.fileMappings, on: cpu)
-        defer { mappingsLock.unlock(.fileMappings, on: cpu) }
+        lockMappings(on: cpu)
+        defer { unlockMappings(on: cpu) }
         guard !self.seals.contains(.seal) else { throw .EPERM }
         // RACE: a mapping that looked at the seals before, and has not joined the file's yet, is
         // not seen here. It may then write, as one that was made just before the seal.

@@ -52,7 +52,7 @@ struct SegmentLocks {
     var users: [UInt32] { state.pointee.lockedPages.keys.sorted() }
 
     /// Marks a segment locked and counts its pages; `false` beyond the limit.
-    func lock(_ segment: FileRef, user: UInt32, limit: Int, on cpu: CPU) -> Bool {
+    func lockSegment(_ segment: FileRef, user: UInt32, limit: Int, on cpu: CPU) -> Bool {
         usersLock.lock(.segments, on: cpu)
         defer { usersLock.unlock(.segments, on: cpu) }
         if segment.pointer.pointee.isLocked { return true }
@@ -65,7 +65,7 @@ struct SegmentLocks {
     }
 
     /// Takes the mark and the count back; `false` if it was not locked.
-    func unlock(_ segment: FileRef, on cpu: CPU) -> Bool {
+    func unlockSegment(_ segment: FileRef, on cpu: CPU) -> Bool {
         usersLock.lock(.segments, on: cpu)
         defer { usersLock.unlock(.segments, on: cpu) }
         guard segment.pointer.pointee.isLocked else { return false }
@@ -179,17 +179,17 @@ extension PageCache {
         remove(segment, from: 0, through: .max, on: cpu)
         commitment.uncharge(segment.pointer.pointee.chargedPages)
         segment.pointer.pointee.chargedPages = 0
-        _ = segmentLocks.unlock(segment, on: cpu)
+        _ = segmentLocks.unlockSegment(segment, on: cpu)
     }
 
     /// SHM_LOCK; `false` beyond the user's limit.
     func lockSegment(_ segment: FileRef, user: UInt32, limit: Int, on cpu: CPU) -> Bool {
-        segmentLocks.lock(segment, user: user, limit: limit, on: cpu)
+        segmentLocks.lockSegment(segment, user: user, limit: limit, on: cpu)
     }
 
     /// SHM_UNLOCK: its pages may be reclaimed again.
     func unlockSegment(_ segment: FileRef, on cpu: CPU) {
-        guard segmentLocks.unlock(segment, on: cpu) else { return }
+        guard segmentLocks.unlockSegment(segment, on: cpu) else { return }
         batches.drain(on: cpu)
         segment.forEachBatch(from: 0, through: .max, on: cpu) { _, pfn in
             frames[pfn].counts.add(FrameRef.oneReference)

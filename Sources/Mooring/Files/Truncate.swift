@@ -69,8 +69,8 @@ struct Truncation {
     private func unmap(
         _ file: FileRef, from first: UInt64, through last: UInt64, scope: UnmapScope, on cpu: CPU
     ) {
-        file.mappingsLock.lock(.fileMappings, on: cpu)
-        defer { file.mappingsLock.unlock(.fileMappings, on: cpu) }
+        file.lockMappings(on: cpu)
+        defer { file.unlockMappings(on: cpu) }
         var node = file.mappings.first(overlapping: first, last)
         while let current = node {
             node = file.mappings.next(after: current, overlapping: first, last)

@@ -82,8 +82,8 @@ struct WriteBack {
     private func cleanMappings(
         of file: FileRef, from first: UInt64, through last: UInt64, on cpu: CPU
     ) {
-        file.mappingsLock.lock(.fileMappings, on: cpu)
-        defer { file.mappingsLock.unlock(.fileMappings, on: cpu) }
+        file.lockMappings(on: cpu)
+        defer { file.unlockMappings(on: cpu) }
         var node = file.mappings.first(overlapping: first, last)
         while let current = node {
             node = file.mappings.next(after: current, overlapping: first, last)

@@ -23,21 +23,21 @@ struct CountedMlock: MlockPolicy {
     let batches: LRUBatches
 
     @inline(__always)
-    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         if !Mutation.marksLate.isActive { batches.markLocked(frame, on: cpu) }
         hold(frame)
         batches.requestTakingReference(.mlock, pfn, on: cpu)
     }
 
     @inline(__always)
-    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         batches.markLocked(frame, on: cpu)
         batches.requestTakingReference(.mlockNew, pfn, on: cpu)
     }
 
     /// Nothing changes at once; the drain decides by the count.
     @inline(__always)
-    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         hold(frame)
         batches.requestTakingReference(.munlock, pfn, on: cpu)
     }

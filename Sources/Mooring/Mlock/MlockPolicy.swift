@@ -23,16 +23,16 @@ public enum MlockDesign: String, Sendable, CaseIterable {
 /// The first three run under the lock of the page table that maps the frame, which keeps it alive.
 protocol MlockPolicy {
     /// A frame is mapped into a locked VMA, or one that maps it is locked.
-    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
+    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
 
     /// The same for a frame that was never on a list; takes over the reference that the caller
     /// counted for the batch.
-    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
+    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
 
     /// A frame leaves a locked VMA, or the VMA is unlocked; other locked VMAs may map it.
-    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
+    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU)
 
-    /// Completes what ``unlock(_:_:on:)`` has left undone; the caller holds no table's lock.
+    /// Completes what ``munlock(_:_:on:)`` has left undone; the caller holds no table's lock.
     ///
     /// - Parameters:
     ///   - map: Finds who else maps a frame; nil for a caller that holds a lock of reverse maps.
@@ -51,8 +51,8 @@ extension LRUBatches {
     @inline(__always)
     func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         switch mlockDesign {
-        case .count: CountedMlock(batches: self).lock(pfn, frame, on: cpu)
-        case .reverseMap: ReverseMapMlock(batches: self).lock(pfn, frame, on: cpu)
+        case .count: CountedMlock(batches: self).mlock(pfn, frame, on: cpu)
+        case .reverseMap: ReverseMapMlock(batches: self).mlock(pfn, frame, on: cpu)
         case .none: break
         }
     }
@@ -61,10 +61,10 @@ extension LRUBatches {
     @inline(__always)
     func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         switch mlockDesign {
-        case .count: CountedMlock(batches: self).lockNewTakingReference(pfn, frame, on: cpu)
+        case .count: CountedMlock(batches: self).mlockNewTakingReference(pfn, frame, on: cpu)
         case .reverseMap:
-            ReverseMapMlock(batches: self).lockNewTakingReference(pfn, frame, on: cpu)
-        case .none: NoMlock(batches: self).lockNewTakingReference(pfn, frame, on: cpu)
+            ReverseMapMlock(batches: self).mlockNewTakingReference(pfn, frame, on: cpu)
+        case .none: NoMlock(batches: self).mlockNewTakingReference(pfn, frame, on: cpu)
         }
     }
 
@@ -72,8 +72,8 @@ extension LRUBatches {
     @inline(__always)
     func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         switch mlockDesign {
-        case .count: CountedMlock(batches: self).unlock(pfn, frame, on: cpu)
-        case .reverseMap: ReverseMapMlock(batches: self).unlock(pfn, frame, on: cpu)
+        case .count: CountedMlock(batches: self).munlock(pfn, frame, on: cpu)
+        case .reverseMap: ReverseMapMlock(batches: self).munlock(pfn, frame, on: cpu)
         case .none: break
         }
     }

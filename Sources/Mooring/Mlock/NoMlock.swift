@@ -10,14 +10,14 @@
 struct NoMlock: MlockPolicy {
     let batches: LRUBatches
 
-    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {}
+    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {}
 
     @inline(__always)
-    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         batches.addTakingReference(pfn, on: cpu)
     }
 
-    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {}
+    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {}
 
     func settle(with map: ReverseMap?, on cpu: CPU) {}
 

@@ -27,20 +27,20 @@ struct ReverseMapMlock: MlockPolicy {
     let batches: LRUBatches
 
     @inline(__always)
-    func lock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func mlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         batches.markLocked(frame, on: cpu)
         frame.counts.add(FrameRef.oneReference)
         batches.requestTakingReference(.cull, pfn, on: cpu)
     }
 
     @inline(__always)
-    func lockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func mlockNewTakingReference(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         batches.markLocked(frame, on: cpu)
         // The drain of additions looks at the mark.
         batches.addTakingReference(pfn, on: cpu)
     }
 
-    func unlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
+    func munlock(_ pfn: PFN, _ frame: FrameRef, on cpu: CPU) {
         guard let waiting = batches.waitingUnlocks(cpu), frame.has(.mlocked) else { return }
         guard waiting.pointee.count < WaitingUnlocks.capacity else {
             return clearMark(frame, on: cpu)

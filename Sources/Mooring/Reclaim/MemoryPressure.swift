@@ -14,6 +14,9 @@ struct MemoryPressure {
 
     /// Rounds of direct reclaim that an allocation waits for.
     private static let attempts = 16
+    /// How many of them in a row may free nothing: a page that is used or wanted is freed by the third
+    /// look at the earliest.
+    private static let fruitlessAttempts = 4
 
     /// A frame, or ``PFN/none`` when nothing more can be reclaimed.
     func take(_ type: MigrateType, on cpu: CPU) -> PFN {
@@ -22,6 +25,7 @@ struct MemoryPressure {
         var pfn = allocator.allocate(order: 0, type: type, on: cpu)
         let highest: ZoneType = type == .movable ? .movable : .normal
         var attempt = 0
+        var fruitless = 0
         while pfn == .none, attempt < MemoryPressure.attempts {
             if attempt == 0 {
                 cpu.count(type == .movable ? .allocstallMovable : .allocstallNormal)
@@ -32,7 +36,8 @@ struct MemoryPressure {
             }
             pfn = allocator.allocate(order: 0, type: type, on: cpu)
             // Writes that are under way will leave clean pages behind.
-            if pfn == .none, freed == 0, !reclaim.waitForWrite(on: cpu) { break }
+            fruitless = freed > 0 || reclaim.waitForWrite(on: cpu) ? 0 : fruitless + 1
+            if fruitless == MemoryPressure.fruitlessAttempts { break }
             attempt += 1
         }
         return pfn

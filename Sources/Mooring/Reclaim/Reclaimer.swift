@@ -108,7 +108,8 @@ struct Reclaimer {
     func shrink(node: Int, _ round: inout ReclaimRound, on cpu: CPU) {
         let maySwap = swap.isOfUse
         var plan = ScanPlan(
-            lists: lists, node: node, round: round, swappiness: maySwap ? swappiness : 0)
+            lists: lists, node: node, round: round, swappiness: maySwap ? swappiness : nil,
+            isFileMemoryLow: isFileMemoryLow(node: node))
         while round.reclaimed < round.target, let list = plan.next() {
             let length = plan.take(list, Reclaimer.batch)
             if !list.isActive {

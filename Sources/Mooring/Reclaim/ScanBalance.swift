@@ -11,9 +11,20 @@ struct ScanPlan {
     private var left = InlineArray<4, Int>(repeating: 0)
     private var turn = 0
 
-    /// `swappiness` is 0 where anonymous memory has nowhere to go.
-    init(lists: LRULists, node: Int, round: ReclaimRound, swappiness: Int) {
-        let shares = ScanPlan.shares(lists, node, swappiness)
+    /// `swappiness` is nil where anonymous memory has nowhere to go; `isFileMemoryLow` says whether
+    /// there is next to no other.
+    init(
+        lists: LRULists, node: Int, round: ReclaimRound, swappiness: Int?,
+        isFileMemoryLow: @autoclosure () -> Bool
+    ) {
+        let shares: (anonymous: Int, file: Int) =
+            switch swappiness {
+            case nil: (0, 1)
+            case 0: isFileMemoryLow() ? (1, 0) : (0, 1)
+            // At the last priority nothing is spared.
+            case _ where round.priority == 0: (1, 1)
+            case let value?: ScanPlan.shares(lists, node, value)
+            }
         for list in LRUList.allCases {
             let part = lists.count(list, node: node) >> round.priority
             let share = list.isFile ? shares.file : shares.anonymous
@@ -28,7 +39,6 @@ struct ScanPlan {
     private static func shares(
         _ lists: LRULists, _ node: Int, _ swappiness: Int
     ) -> (anonymous: Int, file: Int) {
-        guard swappiness > 0 else { return (0, 1) }
         let costOfAnonymous = lists.cost(ofFile: false, node: node) + 1
         let costOfFile = lists.cost(ofFile: true, node: node) + 1
         // Damped, so that a kind that went badly is not left alone altogether.
@@ -57,6 +67,17 @@ struct ScanPlan {
 }
 
 extension Reclaimer {
+    /// Whether what is free and what files have, together, is below what a node's high marks ask for.
+    func isFileMemoryLow(node: Int) -> Bool {
+        var spare =
+            lists.count(.inactiveFile, node: node) + lists.count(.activeFile, node: node)
+        for type in ZoneType.allCases {
+            let zone = allocator.zone(node * ZoneType.count + Int(type.rawValue))
+            if zone.managed > 0 { spare += zone.available(above: .high, best: .movable) }
+        }
+        return spare < 0
+    }
+
     /// Whether a kind has too few inactive frames: they need time to prove that they are used.
     ///
     /// The larger the memory, the smaller the part of it that suffices: one to one below 1 GiB, one

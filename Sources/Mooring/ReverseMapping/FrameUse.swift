@@ -94,17 +94,17 @@ struct UseWalk {
 
     /// Gives the locks back, and lets the owner go.
     mutating func end() {
-        unlock()
+        unlockTableAndMappings()
         owners.end()
     }
 
     /// The owner of a frame, locked; nil if it has gone.
     @inline(__always)
     private mutating func lockOwner(of frame: FrameRef) -> FrameOwner? {
-        if !owners.knows(frame) { unlock() }
+        if !owners.knows(frame) { unlockTableAndMappings() }
         guard let owner = owners.owner(of: frame) else { return nil }
         if lockedOwner == nil {
-            map.lock(owner, on: cpu)
+            map.lockMappings(of: owner, on: cpu)
             lockedOwner = owner
         }
         return owner
@@ -133,10 +133,10 @@ struct UseWalk {
         return place.entry.maps(pfn) ? (place.table, index) : nil
     }
 
-    private mutating func unlock() {
+    private mutating func unlockTableAndMappings() {
         if let lockedTable { lockedTable.unlock(on: cpu) }
         lockedTable = nil
-        if let lockedOwner { map.unlock(lockedOwner, on: cpu) }
+        if let lockedOwner { map.unlockMappings(of: lockedOwner, on: cpu) }
         lockedOwner = nil
     }
 }

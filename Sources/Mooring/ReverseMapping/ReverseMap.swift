@@ -92,8 +92,8 @@ struct ReverseMap {
     ) {
         cpu.count(.reverseMapWalk)
         let offset = frame.pageOffset
-        lock(owner, on: cpu)
-        defer { unlock(owner, on: cpu) }
+        lockMappings(of: owner, on: cpu)
+        defer { unlockMappings(of: owner, on: cpu) }
         forEachVMA(of: owner, at: offset) { vma in
             cpu.count(.reverseMapStep)
             guard let place = place(of: pfn, offset, in: vma) else { return true }
@@ -107,19 +107,19 @@ struct ReverseMap {
 
     /// Takes the lock that keeps an owner's VMAs and their tables.
     @inline(__always)
-    func lock(_ owner: FrameOwner, on cpu: CPU) {
+    func lockMappings(of owner: FrameOwner, on cpu: CPU) {
         switch owner {
         case .group(let group): group.lock.lock(.anonymousGroup, on: cpu)
-        case .file(let file): file.mappingsLock.lock(.fileMappings, on: cpu)
+        case .file(let file): file.lockMappings(on: cpu)
         }
     }
 
     /// Gives it back.
     @inline(__always)
-    func unlock(_ owner: FrameOwner, on cpu: CPU) {
+    func unlockMappings(of owner: FrameOwner, on cpu: CPU) {
         switch owner {
         case .group(let group): group.lock.unlock(.anonymousGroup, on: cpu)
-        case .file(let file): file.mappingsLock.unlock(.fileMappings, on: cpu)
+        case .file(let file): file.unlockMappings(on: cpu)
         }
     }
 

@@ -27,7 +27,7 @@ package enum Figures {
     }
 
     /// A size in the largest unit that it is a whole number of: `3,968 MiB`.
-    static func exactBytes(_ bytes: UInt64) -> String {
+    package static func exactBytes(_ bytes: UInt64) -> String {
         guard bytes > 0 else { return "0" }
         let unit = min(bytes.trailingZeroBitCount / 10, units.count - 1)
         return "\(count(bytes >> UInt64(10 * unit))) \(units[unit])"
