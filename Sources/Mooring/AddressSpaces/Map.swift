@@ -273,7 +273,12 @@ extension AddressSpaces {
 
     /// Refuses the lowest page, where a null pointer shall not find anything, without CAP_SYS_RAWIO.
     func checkLowest(_ caller: Caller, _ address: UInt64) throws(Errno) {
-        if address < pageSize, !caller.process.pointer.pointee.isAdmin { throw .EPERM }
+        guard mayMap(caller, address) else { throw .EPERM }
+    }
+
+    /// Whether a caller may map at an address: the lowest page is for the privileged.
+    func mayMap(_ caller: Caller, _ address: UInt64) -> Bool {
+        address >= pageSize || caller.process.pointer.pointee.isAdmin
     }
 
     /// Where MAP_32BIT looks for room.

@@ -206,6 +206,9 @@ extension AddressSpaces {
         guard request.address + request.length == oldEnd,
             request.newLength <= limits.userEnd - request.address
         else { return nil }
+        // LINUX: where the VMA begins below the lowest address that the caller may map, what is to
+        // grow moves.
+        guard mayMap(caller, vma.start) else { return nil }
         let end = request.address + request.newLength
         // LINUX: what grows upwards keeps no distance to a stack above it.
         if let next = vma.next, next.start < end { return nil }
