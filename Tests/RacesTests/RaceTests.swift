@@ -73,6 +73,7 @@ import Testing
     /// which makes one state several: the figures of these are compared in a release build only.
     private static let hasNoise: Set<String> = [
         "table-freed", "fork-fault", "fork-mlockall", "fork-truncation", "fork-reclaim",
+        "mremap-link", "shmat-shmdt",
     ]
 
     /// Where plain search takes too long for a test it is compared at one preemption.
