@@ -35,7 +35,7 @@ extension Experiment {
                 + "each process exits on a CPU of its own and the lock lets one in at a time")
         let times = result.addFigure(
             "time", .nanoseconds, isMeasured: true,
-            "processor time of this host for each page of each process, all on one CPU, the second time"
+            "time of this host for each page of each process, all on one CPU, the second time"
         )
         var isOncePerProcess = true
         for (design, mlock) in MlockDesign.allCases.enumerated() {
@@ -107,9 +107,7 @@ private struct LockedExit {
         let walksBefore = machine.total(.reverseMapWalk)
         let stepsBefore = machine.total(.reverseMapStep)
         let locksBefore = machine.total(.fileMappingsLock)
-        let begun = processorTime()
-        for task in tasks { task.exit() }
-        time = processorTime() - begun
+        time = ContinuousClock().measure { for task in tasks { task.exit() } }.nanoseconds
         locks = machine.total(.fileMappingsLock) - locksBefore
         file.close()
         walks = machine.total(.reverseMapWalk) - walksBefore

@@ -32,7 +32,7 @@ extension Experiment {
             "scanned", .ratio, "pages that reclaim looked at for each page that it freed")
         let times = result.addFigure(
             "time", .nanoseconds, isMeasured: true,
-            "processor time of this host for each page that was read and made room for")
+            "time of this host for each page that was read and made room for")
         for (design, mlock) in designs.enumerated() {
             let machines = try amounts.map { thousands in
                 let locked = thousands * 1000

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import Mooring
 
 extension Experiment {
@@ -31,7 +30,7 @@ extension Experiment {
             "unevictable", .count, "pages that reclaim does not see any more")
         let times = result.addFigure(
             "time", .nanoseconds, isMeasured: true,
-            "processor time of this host for each page that was read and made room for")
+            "time of this host for each page that was read and made room for")
         var allStayed = true
         for (design, mlock) in MlockDesign.allCases.enumerated() {
             for (place, share) in shares.enumerated() {
@@ -70,7 +69,7 @@ final class LockedScan {
     /// What reading has come to, all passes together.
     private(set) var scannedPerFreed = 0.0
     private(set) var walksPerFreed = 0.0
-    /// The processor time of each pass, in nanoseconds a page.
+    /// The time of each pass on this host, in nanoseconds a page.
     private(set) var times: [Double] = []
     private let task: Machine.Task
     private let locked: Region?
@@ -107,9 +106,10 @@ final class LockedScan {
 
     /// Reads the file through.
     func read() throws {
-        let before = processorTime()
-        _ = try stream.read(at: .bytes(0), length: length)
-        times.append((processorTime() - before) / Double(length.bytes >> 12))
+        let time = try ContinuousClock().measure {
+            _ = try stream.read(at: .bytes(0), length: length)
+        }
+        times.append(time.nanoseconds / Double(length.bytes >> 12))
         let freed = Double(max(1, machine.framesReclaimed - start.freed))
         scannedPerFreed = Double(machine.framesScanned - start.scanned) / freed
         walksPerFreed = Double(machine.total(.reverseMapWalk) - start.walks) / freed
@@ -127,11 +127,4 @@ final class LockedScan {
         task.exit()
         stream.close()
     }
-}
-
-/// The processor time of this thread, in nanoseconds.
-func processorTime() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
 }

@@ -6,7 +6,7 @@
 // operations only.
 
 import Dispatch
-import Glibc
+import class Foundation.Thread
 import Mooring
 import Synchronization
 import Workloads
@@ -227,8 +227,8 @@ package struct Verification: Sendable {
     /// that about those the question is put again and again, over 15 seconds.
     private func showsAgain(_ found: Disagreement, _ operations: [Operation]) throws -> Bool {
         let isOfDirtyPages = found.kind.hasSuffix("Dirty") || found.kind.hasSuffix("Clean")
-        for pause: UInt32 in isOfDirtyPages ? [0, 1, 2, 4, 8] : [0] {
-            sleep(pause)
+        for pause in isOfDirtyPages ? [0.0, 1, 2, 4, 8] : [0] {
+            Thread.sleep(forTimeInterval: pause)
             if try disagreement(operations, interval: options.checkInterval) == nil {
                 return false
             }
