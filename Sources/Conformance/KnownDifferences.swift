@@ -15,8 +15,9 @@ package struct KnownDifference: Sendable {
         case calls(@Sendable (Call, [AreaState]) -> Bool)
         /// Figures of smaps and status that are not compared.
         case figures(Set<String>)
-        /// What work shows once, and not when it is done anew.
-        case chance
+        /// What work shows of these once, and not when it is done anew: figures, or what is known of
+        /// pages.
+        case chance(Set<String>)
     }
 
     /// Where it shows.
@@ -74,13 +75,18 @@ package enum KnownDifferences {
                 }
             }),
         KnownDifference(
-            place: "what the same work, done anew, does not show again",
+            place:
+                "which pages are there or dirty, where the same work, done anew, does not show it",
             kernel:
                 "takes clean pages and writes dirty ones back also by their age (DAMON, flushers)",
             engine:
                 "does so when memory is short and when a call asks: the same work, the same state",
             reason: "depends on the host's time and on what else it does; counted here",
-            scope: .chance),
+            scope: .chance([
+                "Rss", "Pss", "Pss_Dirty", "Shared_Clean", "Shared_Dirty", "Private_Clean",
+                "Private_Dirty", "Swap", "SwapPss", "VmRSS", "RssAnon", "RssFile", "RssShmem",
+                "VmSwap", "page", "frame", "mincore",
+            ])),
         KnownDifference(
             place: "Referenced in smaps",
             kernel: "also what the process's calls looked at, learnt in batches of a CPU",
@@ -103,8 +109,13 @@ package enum KnownDifferences {
         }
     }
 
-    /// The row of what happens by chance.
-    static let chance = all.firstIndex { if case .chance = $0.scope { true } else { false } }
+    /// The row of what a host may do to pages behind a program's back, if a disagreement is of a kind
+    /// that this shows in.
+    static func chance(for kind: String) -> Int? {
+        all.firstIndex {
+            if case .chance(let kinds) = $0.scope { kinds.contains(kind) } else { false }
+        }
+    }
 
     /// The figures that are not compared.
     static let figures: Set<String> = all.reduce(into: []) { figures, row in

@@ -27,7 +27,7 @@ extension Experiment {
         let designs = [MlockDesign.reverseMap, .count]
         let amounts = settings.values("locked")
         var result = settings.result(
-            over: "locked", at: amounts.map { "\($0),000" }, for: designs.map(\.rawValue))
+            over: "locked", at: amounts.map { "\($0) thousand" }, for: designs.map(\.rawValue))
         let scans = result.addFigure(
             "scanned", .ratio, "pages that reclaim looked at for each page that it freed")
         let times = result.addFigure(

@@ -11,7 +11,11 @@ import Mooring
 import Workloads
 
 /// The helper is no more: it was killed, or the channel broke.
-struct HelperGone: Error {}
+struct HelperGone: Error, CustomStringConvertible {
+    let description =
+        "A helper process is gone in the middle of a call. Is the call forbidden here in a way that "
+        + "kills (seccomp), or is memory short?"
+}
 
 /// A helper's answer.
 struct HelperReply {

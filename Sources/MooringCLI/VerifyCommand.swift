@@ -21,7 +21,9 @@ struct VerifyCommand: ParsableCommand {
 
             The same seed, number of operations and jobs give the same work.
 
-            With --memory there is so much and no more, on the host in a memory cgroup, and the             work wants more. Which page goes is each system's own choice. What is promised is             compared: results, data, VmLck, and that no locked page goes.
+            With --memory there is so much and no more, on the host in a memory cgroup, and the \
+            work wants more. Which page goes is each system's own choice. What is promised is \
+            compared: results, data, VmLck, and that no locked page goes.
 
             With --mutate the engine makes a mistake on purpose, which must be found. Only builds \
             with the trait Exploration, and debug builds, can do that.

@@ -138,12 +138,14 @@ package struct FaultCount: Hashable, Sendable {
 }
 
 /// Why a system leaves an operation out: its host forbids what the work's machine allowed.
-package struct HostRefusal: Error, Hashable, Sendable {
+package struct HostRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is forbidden and what to do about it: a sentence that goes on after a colon.
     ///
     /// Operations that are left out for one reason have the same.
     package let reason: String
     package init(_ reason: String) { self.reason = reason }
+
+    package var description: String { "left out on this host: \(reason)" }
 }
 
 /// Why a system could not carry out an operation at all.

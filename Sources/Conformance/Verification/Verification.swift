@@ -202,7 +202,7 @@ package struct Verification: Sendable {
         guard let found else { return }
         // The engine does the same work the same way each time: what does not show again is of the
         // host's making.
-        if let row = KnownDifferences.chance, try !showsAgain(found, operations) {
+        if let row = KnownDifferences.chance(for: found.kind), try !showsAgain(found, operations) {
             result.excused[row] += 1
             return
         }

@@ -11,7 +11,8 @@ extension AddressSpaces {
     /// They are there at once, unless `flags` contain MAP_NONBLOCK and nothing is locked; other
     /// flags are not looked at.
     ///
-    /// - Throws: `EINVAL` for all that is not one unbroken shared mapping of one file.
+    /// - Throws: `EINVAL` for all that is not one unbroken shared mapping of one file, `EOVERFLOW`
+    ///   beyond the longest file.
     func remapFilePages(
         _ caller: Caller, address: UInt64, length: UInt64, protection: Protection,
         pageOffset: UInt64, flags: MapFlags
@@ -30,6 +31,7 @@ extension AddressSpaces {
             guard let first = sharedRun(from: start, to: end, in: space) else {
                 throw .EINVAL
             }
+            guard pageOffset <= UInt64.max >> pageShift else { throw .EOVERFLOW }
             // The range may hold the file's last mappings, and goes before the new one comes.
             let (file, old) = (first.file, first.flags)
             file.references.add(1)

@@ -117,9 +117,9 @@ extension Machine.File {
     /// pread(2), without the bytes: brings the pages into the page cache.
     ///
     /// - Returns: How many bytes there are.
-    /// - Throws: `EBADF` for a descriptor that may not read, `ENOMEM`.
+    /// - Throws: `EINVAL`, `EBADF` for a descriptor that may not read, `ENOMEM`.
     public func read(at offset: ByteCount, length: ByteCount) throws(Errno) -> UInt64 {
-        guard access.contains(.read) else { throw .EBADF }
+        try check(offset, length, .read)
         return try run { cpu throws(Errno) in
             try machine.cache.read(
                 file, offset: offset.bytes, length: length.bytes,
@@ -130,15 +130,25 @@ extension Machine.File {
     /// pwrite(2) of zeroes: dirties pages of the page cache, and grows the file.
     ///
     /// - Returns: How many bytes were written.
-    /// - Throws: `EBADF` for a descriptor that may not write, `EPERM` where a seal forbids it,
-    ///   `EFBIG`, `ENOMEM`.
+    /// - Throws: `EINVAL`, `EBADF` for a descriptor that may not write, `EPERM` where a seal forbids
+    ///   it, `EFBIG`, `ENOMEM`.
     public func write(at offset: ByteCount, length: ByteCount) throws(Errno) -> UInt64 {
-        guard access.contains(.write) else { throw .EBADF }
+        try check(offset, length, .write)
         return try run { cpu throws(Errno) in
             try machine.cache.write(
                 file, offset: offset.bytes,
                 length: try file.admitted(length.bytes, at: offset.bytes), on: cpu)
         }
+    }
+
+    /// Checks the range of pread(2) and pwrite(2): the kernel's offsets have a sign.
+    private func check(
+        _ offset: ByteCount, _ length: ByteCount, _ right: Protection
+    ) throws(Errno) {
+        let most = UInt64(Int64.max)
+        guard offset.bytes <= most else { throw .EINVAL }
+        guard access.contains(right) else { throw .EBADF }
+        guard length.bytes <= most - offset.bytes else { throw .EINVAL }
     }
 
     /// Lets the descriptor go; mappings keep the file.
