@@ -93,9 +93,6 @@ extension Helper {
 
     /// Begins the peak of resident memory (VmHWM) anew, where the kernel has that.
     func resetPeak() {
-        let file = open("/proc/\(pid)/clear_refs", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        _ = write(file, "5", 1)
-        close(file)
+        writeHostText("5", to: "/proc/\(pid)/clear_refs")
     }
 }

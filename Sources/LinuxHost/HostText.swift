@@ -30,6 +30,15 @@ func hostText(_ path: String) throws(SystemFailure) -> String {
     }
 }
 
+/// Writes a file of /proc or /sys; `false` where that fails.
+@discardableResult
+func writeHostText(_ text: String, to path: String) -> Bool {
+    let file = open(path, O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return false }
+    defer { close(file) }
+    return write(file, text, text.utf8.count) == text.utf8.count
+}
+
 private func unreadable(_ path: String, _ error: Int32) -> String {
     "\(path) cannot be read on this host: \(Errno(rawValue: error))."
         + (error == EACCES || error == EPERM ? " Root, or a kernel without lockdown, can." : "")

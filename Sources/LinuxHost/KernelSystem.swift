@@ -125,11 +125,8 @@ package final class KernelSystem: MemorySystem {
 
     /// Makes helpers the first that the kernel kills when memory runs out, rather than the host.
     private func preferAsVictim() {
-        let file = open("/proc/\(first.pid)/oom_score_adj", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
         // Raising one's own score needs no privilege; where it fails nothing else changes.
-        _ = write(file, "1000", 4)
-        close(file)
+        writeHostText("1000", to: "/proc/\(first.pid)/oom_score_adj")
     }
 
     // MARK: Operations

@@ -23,7 +23,7 @@ final class MemoryGroup {
                 place.directory + "/mooring-\(getpid())-\(UInt32.random(in: 0 ... .max))"
             guard mkdir(directory, 0o755) == 0 else { continue }
             let file = place.isUnified ? "/memory.max" : "/memory.limit_in_bytes"
-            if MemoryGroup.write("\(limit)", to: directory + file) {
+            if writeHostText("\(limit)", to: directory + file) {
                 self.directory = directory
                 isUnified = place.isUnified
                 return
@@ -47,7 +47,7 @@ final class MemoryGroup {
 
     /// Takes a process in; its children will be in it, too.
     func add(_ pid: pid_t) throws(SystemFailure) {
-        guard MemoryGroup.write("\(pid)", to: directory + "/cgroup.procs") else {
+        guard writeHostText("\(pid)", to: directory + "/cgroup.procs") else {
             throw SystemFailure(
                 "A process could not be put into the memory cgroup \(directory): \(lastError()).")
         }
@@ -96,12 +96,5 @@ final class MemoryGroup {
             found.append(Place(directory: root, isUnified: isUnified))
         }
         return found
-    }
-
-    private static func write(_ text: String, to path: String) -> Bool {
-        let file = open(path, O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        return Glibc.write(file, text, text.utf8.count) == text.utf8.count
     }
 }

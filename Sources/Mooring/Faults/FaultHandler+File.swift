@@ -20,7 +20,7 @@ extension FaultHandler {
         // LOCKS: a reference, from when the page has come until it is mapped. Its neighbours' coming,
         // or another CPU, could make reclaim take it otherwise, again and again.
         var held = PFN.none
-        defer { if held != .none { counts.batches.release(held, on: fault.cpu) } }
+        defer { letGo(&held, on: fault.cpu) }
         while true {
             let presence = mapFilePages(fault, table, file, completes: hasBroughtIn)
             // A file that was cached before the machine started has all neighbours in memory, but
@@ -34,10 +34,8 @@ extension FaultHandler {
                 return .resolved
             }
             hasBroughtIn = true
-            if held != .none { counts.batches.release(held, on: fault.cpu) }
-            held = .none
-            switch bringIn(fault, file) {
-            case .found(let pfn): held = pfn
+            switch bringIn(fault, file, holding: &held) {
+            case .found: continue
             case .pastEnd, .failed: return .signal(.busPastEnd)
             case .noMemory: return outOfMemory(fault)
             case .refused: return .signal(.busNoMemory)
@@ -210,27 +208,36 @@ extension FaultHandler {
         return start..<start + UInt64(pages.count) << pageShift
     }
 
+    /// Drops the reference that keeps a page which a fault has brought in, if there is one.
+    @inline(__always)
+    private func letGo(_ held: inout PFN, on cpu: CPU) {
+        if held != .none { counts.batches.release(held, on: cpu) }
+        held = .none
+    }
+
     private enum Arrival {
-        /// With a reference.
-        case found(PFN)
+        case found
         case pastEnd
         case noMemory
         case refused
         case failed
     }
 
-    /// Brings the faulting page into the cache, and of a file on a disk the whole window of a read.
+    /// Brings the faulting page into the cache, and of a file on a disk the whole window of a read;
+    /// `held` becomes a reference to the page.
     @inline(never)
-    private func bringIn(_ fault: Fault, _ file: FileRef) -> Arrival {
+    private func bringIn(
+        _ fault: Fault, _ file: FileRef, holding held: inout PFN
+    ) -> Arrival {
+        letGo(&held, on: fault.cpu)
         let target = fault.vma.pageOffset(of: fault.page)
-        let found: PFN
         switch cache.ensure(file, target, retains: true, on: fault.cpu) {
         case .pastEnd: return .pastEnd
         case .noMemory: return .noMemory
         case .refused: return .refused
         case .failed: return .failed
         case .found(let pfn, let broughtIn):
-            found = pfn
+            held = pfn
             if broughtIn {
                 fault.cpu.count(.pgmajfault)
                 fault.slot.majorFaults.add(1)
@@ -238,7 +245,7 @@ extension FaultHandler {
                 fault.cpu.state.pointee.clock += clock.deviceRead
             }
         }
-        guard file.kind == .disk else { return .found(found) }
+        guard file.kind == .disk else { return .found }
         let window = window(of: fault, file)
         let first = fault.vma.pageOffset(of: window.lowerBound)
         let last = fault.vma.pageOffset(of: window.upperBound - pageSize)
@@ -249,7 +256,7 @@ extension FaultHandler {
             }
             if broughtIn { fault.cpu.count(.pgpgin, Int(pageSize >> 10)) }
         }
-        return .found(found)
+        return .found
     }
 
     /// The first write through a private mapping: a copy of the file's page.
@@ -264,7 +271,7 @@ extension FaultHandler {
         guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
         var held = PFN.none
-        defer { if held != .none { counts.batches.release(held, on: cpu) } }
+        defer { letGo(&held, on: cpu) }
         while true {
             table.lock(on: cpu)
             if !table[index].isEmpty, !Mutation.copiesFileWithoutLooking.isActive {
@@ -288,10 +295,8 @@ extension FaultHandler {
             }
             file.cacheLock.unlock(.pageCache, on: cpu)
             table.unlock(on: cpu)
-            if held != .none { counts.batches.release(held, on: cpu) }
-            held = .none
-            switch bringIn(fault, file) {
-            case .found(let pfn): held = pfn
+            switch bringIn(fault, file, holding: &held) {
+            case .found: continue
             case .pastEnd, .failed:
                 allocator.free(copy, on: cpu)
                 return .signal(.busPastEnd)

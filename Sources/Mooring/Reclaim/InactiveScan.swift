@@ -91,6 +91,7 @@ extension Reclaimer {
         }
         walk.end()
     }
+
     /// Brings the slots of a file's index that frames will leave into the processor's cache.
     ///
     /// For the file of the first: see ``UseWalk/prefetch(_:_:)``.

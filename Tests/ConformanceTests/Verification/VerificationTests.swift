@@ -92,39 +92,32 @@ import Workloads
         #expect(summary.failureCount == 1)
     }
 
-    @Test func `passes over pages that the same work does not show again, and counts it`() throws {
+    /// What comes of it that a figure of status is wrong once in a while.
+    private static func result(withWrong figure: String) throws -> VerificationResult {
         let texts = Atomic<Int>(0)
         let systems = VerificationSystems(
-            engine: { try Self.engine() },
+            engine: { try engine() },
             referee: {
                 WrongSystem(
-                    try Self.engine(),
+                    try engine(),
                     text: {
                         // Few enough that the work is done anew without one.
                         texts.add(1, ordering: .relaxed).newValue % 2500 == 0
-                            ? $0.replacing("VmRSS:\t  ", with: "VmRSS:\t 1") : $0
+                            ? $0.replacing("\(figure):\t  ", with: "\(figure):\t 1") : $0
                     })
             })
-        let result = try Verification(Self.options(operations: 4000), on: systems).run()
+        return try Verification(options(operations: 4000), on: systems).run()
+    }
+
+    @Test func `passes over pages that the same work does not show again, and counts it`() throws {
+        let result = try Self.result(withWrong: "VmRSS")
         #expect(result.disagreements == 0, "\(result.findings.map(\.disagreement))")
         let row = try #require(KnownDifferences.chance(for: "VmRSS"))
         #expect(result.excused[row] > 0)
     }
 
     @Test func `finds what is no page's state even if it does not show again`() throws {
-        let texts = Atomic<Int>(0)
-        let systems = VerificationSystems(
-            engine: { try Self.engine() },
-            referee: {
-                WrongSystem(
-                    try Self.engine(),
-                    text: {
-                        // Few enough that the work is done anew without one.
-                        texts.add(1, ordering: .relaxed).newValue % 2500 == 0
-                            ? $0.replacing("VmLck:\t  ", with: "VmLck:\t 1") : $0
-                    })
-            })
-        let result = try Verification(Self.options(operations: 4000), on: systems).run()
+        let result = try Self.result(withWrong: "VmLck")
         #expect(result.disagreements == 1)
         #expect(result.findings.first?.disagreement.kind == "VmLck")
     }
