@@ -31,6 +31,8 @@ package struct ExperimentResult: Hashable, Sendable {
     package struct Claim: Hashable, Sendable {
         package let text: String
         package let holds: Bool
+        /// Whether it is about time of this host: other work beside it may break it.
+        package let isMeasured: Bool
     }
 
     package let name: String
@@ -75,8 +77,8 @@ package struct ExperimentResult: Hashable, Sendable {
     }
 
     /// Says what was claimed.
-    mutating func claim(_ text: String, _ holds: Bool) {
-        claims.append(Claim(text: text, holds: holds))
+    mutating func claim(_ text: String, isMeasured: Bool = false, _ holds: Bool) {
+        claims.append(Claim(text: text, holds: holds, isMeasured: isMeasured))
     }
 
     /// Whether all claims hold.

@@ -23,7 +23,10 @@ private let small: [String: [String: [Int]]] = [
     func `what an experiment claims holds at a small size`(name: String) throws {
         let result = try run(name)
         #expect(result.claims.count >= 2)
-        for claim in result.claims { #expect(claim.holds, "\(claim.text)") }
+        // What is about time is asked where nothing runs beside it: .ci/run.
+        for claim in result.claims where !claim.isMeasured {
+            #expect(claim.holds, "\(claim.text)")
+        }
     }
 
     @Test(arguments: Experiment.all.map(\.name))

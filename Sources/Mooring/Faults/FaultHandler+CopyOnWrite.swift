@@ -92,9 +92,23 @@ extension FaultHandler {
     ) -> FaultOutcome {
         let cpu = fault.cpu
         groups.prepare(fault.vma, in: fault.space, on: cpu)
-        let copy = supply.take(.movable, on: cpu)
-        guard copy != .none else { return outOfMemory(fault) }
         let index = TableLevel.pte.index(of: fault.address)
+        var copy = supply.takeFree(.movable, on: cpu)
+        // LOCKS: a reference, while a frame is looked for. Reclaim could take the very page that is
+        // to be copied otherwise: it would be read in again, and a frame be wanted again, for ever.
+        var held = PFN.none
+        defer { if held != .none { swap.release(held, frames[held], on: cpu) } }
+        if copy == .none {
+            if let source {
+                table.lock(on: cpu)
+                if table[index] == seen { held = source }
+                if held != .none { frames[held].counts.add(FrameRef.oneReference) }
+                table.unlock(on: cpu)
+                if held == .none { return .resolved }
+            }
+            copy = supply.take(.movable, on: cpu)
+        }
+        guard copy != .none else { return outOfMemory(fault) }
         table.lock(on: cpu)
         guard table[index] == seen || Mutation.replacesWithoutLooking.isActive else {
             table.unlock(on: cpu)

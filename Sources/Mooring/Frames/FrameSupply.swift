@@ -29,10 +29,16 @@ struct FrameSupply {
         underPressure.pointee = body
     }
 
+    /// A frame, or ``PFN/none`` when there is none above the low mark.
+    @inline(__always)
+    func takeFree(_ type: MigrateType, on cpu: CPU) -> PFN {
+        allocator.allocate(order: 0, type: type, keeping: .low, on: cpu)
+    }
+
     /// A frame, or ``PFN/none`` when neither the allocator nor reclaim has one.
     @inline(__always)
     func take(_ type: MigrateType, on cpu: CPU) -> PFN {
-        let pfn = allocator.allocate(order: 0, type: type, keeping: .low, on: cpu)
+        let pfn = takeFree(type, on: cpu)
         return pfn == .none ? takeUnderPressure(type, on: cpu) : pfn
     }
 

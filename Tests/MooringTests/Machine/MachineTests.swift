@@ -77,14 +77,7 @@ import Testing
 
     @Test func `a process starts where no frame is left, and ends at its first page`() throws {
         let machine = try Machine(.init(memory: .mebibytes(16)))
-        let cpu = machine.cpus[0]
-        var taken: [PFN] = []
-        cpu.enter()
-        while case let pfn = machine.allocator.allocate(type: .unmovable, on: cpu), pfn != .none {
-            taken.append(pfn)
-        }
-        cpu.leave()
-
+        let taken = machine.takeAllFrames()
         let task = machine.spawn()
         let region = try task.mapPrivate(pages: 1)
         #expect(throws: AccessFailure(signal: .outOfMemory, address: region.address)) {
@@ -96,9 +89,7 @@ import Testing
         child.exit()
         #expect(machine.total(.pageTablePages) == 0)
 
-        cpu.enter()
-        for pfn in taken { machine.allocator.free(pfn, on: cpu) }
-        cpu.leave()
+        machine.giveBack(taken)
         let next = machine.spawn()
         try next.access(try next.mapPrivate(pages: 1), .write)
         #expect(machine.total(.pageTablePages) == 4)

@@ -42,6 +42,24 @@ extension Machine {
         scanInactive(configuration.memory)
     }
 
+    /// Takes every frame that can be had without reclaim.
+    func takeAllFrames() -> [PFN] {
+        cpus[0].enter()
+        defer { cpus[0].leave() }
+        var taken: [PFN] = []
+        while case let pfn = allocator.allocate(type: .unmovable, on: cpus[0]), pfn != .none {
+            taken.append(pfn)
+        }
+        return taken
+    }
+
+    /// Frees frames that nobody has.
+    func giveBack(_ frames: [PFN]) {
+        cpus[0].enter()
+        defer { cpus[0].leave() }
+        for pfn in frames { allocator.free(pfn, on: cpus[0]) }
+    }
+
     /// Fills memory by reading a large file once through.
     func pressWithFile(pages: Int) throws {
         let file = makeFile(named: "pressure", kind: .disk, length: .pages(UInt64(pages)))

@@ -65,4 +65,20 @@ import Testing
         try machine.audit()
         file.close()
     }
+
+    @Test func `the page that a fault copies is not taken for the copy`() throws {
+        let machine = try ReclaimBench.machine(contents: .bytes) { $0.swap = [.mebibytes(1)] }
+        let parent = machine.spawn()
+        let shared = try parent.mapPrivate(pages: 1)
+        try parent.write([7], at: shared.address)
+        let child = try parent.fork()
+        // Nothing is left to be given out, and nothing but that page can be taken.
+        let taken = machine.takeAllFrames()
+        #expect(throws: AccessFailure.self) { try child.access(shared, .write) }
+        #expect(machine.total(.oomKill) > 0)
+        machine.giveBack(taken)
+        child.exit()
+        #expect(try parent.isKilled || parent.read(1, at: shared.address) == [7])
+        try machine.audit()
+    }
 }
